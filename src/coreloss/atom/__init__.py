@@ -1,0 +1,1 @@
+"""Atomic physics: kinematics, oscillator strengths and inelastic cross sections."""

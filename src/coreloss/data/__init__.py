@@ -1,0 +1,1 @@
+"""Tables, recipes and model bundles that ship with the package."""

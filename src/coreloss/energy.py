@@ -1,0 +1,137 @@
+"""The energy axis of a spectrum, and spectra that carry one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["EnergyAxis", "Spectra"]
+
+
+@dataclass(frozen=True)
+class EnergyAxis:
+    """A uniform, ascending energy-loss axis.
+
+    Parameters
+    ----------
+    offset : float
+        Energy loss at the centre of the first channel [eV].
+    dispersion : float
+        Width of one channel [eV/channel], positive.
+    size : int
+        Number of channels, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite, the dispersion is not positive or the size is below 1.
+    """
+
+    offset: float
+    dispersion: float
+    size: int
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.offset) and np.isfinite(self.dispersion)):
+            raise ValueError(
+                f"energy axis needs finite numbers; offset is {self.offset} eV and "
+                f"dispersion is {self.dispersion} eV/channel"
+            )
+        if self.dispersion <= 0:
+            raise ValueError(
+                f"dispersion is {self.dispersion} eV/channel; it must be positive "
+                "(reverse a descending axis together with its counts)"
+            )
+        if self.size < 1:
+            raise ValueError(f"energy axis has {self.size} channels; it needs at least 1")
+
+    @classmethod
+    def from_energies(cls, energies: ArrayLike, *, tolerance: float = 0.01) -> EnergyAxis:
+        """The axis of an array of channel energies (n_energy,) [eV], ascending and uniform.
+
+        ``tolerance`` is the largest distance from a straight line allowed, in channels.
+        Raises ValueError for anything else.
+        """
+        values = np.asarray(energies, dtype=float)
+        if values.ndim != 1 or values.size < 2:
+            raise ValueError(
+                f"energies have shape {values.shape}; a 1-D array of at least two is needed"
+            )
+        if not np.all(np.isfinite(values)):
+            raise ValueError("energies contain NaN or infinity; give a finite energy per channel")
+        dispersion = (values[-1] - values[0]) / (values.size - 1)
+        if dispersion <= 0:
+            raise ValueError("energies do not ascend; reverse energies and counts together")
+        axis = cls(float(values[0]), float(dispersion), int(values.size))
+        worst = float(np.max(np.abs(values - axis.energies))) / dispersion
+        if worst > tolerance:
+            raise ValueError(
+                f"energies are not evenly spaced (off by up to {worst:.2g} channels); "
+                "resample the spectrum to a uniform axis"
+            )
+        return axis
+
+    @property
+    def energies(self) -> NDArray[np.float64]:
+        """Energy loss at the centre of each channel, (n_energy,) [eV]."""
+        return self.offset + self.dispersion * np.arange(self.size, dtype=float)
+
+    @property
+    def start(self) -> float:
+        """Lower boundary of the first channel [eV]."""
+        return self.offset - 0.5 * self.dispersion
+
+    @property
+    def end(self) -> float:
+        """Upper boundary of the last channel [eV]."""
+        return self.start + self.dispersion * self.size
+
+    def corrected(self, shift_ev: float = 0.0, stretch: float = 1.0) -> EnergyAxis:
+        """The axis with E_true = shift_ev + stretch * E_recorded."""
+        return EnergyAxis(shift_ev + stretch * self.offset, stretch * self.dispersion, self.size)
+
+    def index(self, energy_ev: float) -> int:
+        """The channel nearest to an energy [eV]; may lie outside 0 … size-1."""
+        return round((energy_ev - self.offset) / self.dispersion)
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Counts with their energy axis.
+
+    Parameters
+    ----------
+    counts : ndarray, (..., n_energy) [electrons or detector units]
+        Leading axes are navigation axes (none for a single spectrum).
+    axis : EnergyAxis
+    metadata : dict
+        What the file says: ``file``, ``title``, ``signal`` (which data set of the file),
+        ``beam_energy_kev``, ``alpha_mrad``, ``beta_mrad``; absent where it says nothing.
+    notes : tuple of str
+        What was done to the record on the way in, one sentence each.
+    """
+
+    counts: NDArray[Any]
+    axis: EnergyAxis
+    metadata: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.counts.ndim < 1 or self.counts.shape[-1] != self.axis.size:
+            raise ValueError(
+                f"counts have shape {self.counts.shape} but the energy axis has "
+                f"{self.axis.size} channels; the last axis must be the energy axis"
+            )
+
+    def summed(self) -> Spectra:
+        """One spectrum, (n_energy,): the sum over every navigation axis, NaN counted as 0."""
+        if self.counts.ndim == 1:
+            return self
+        pixels = self.counts.reshape(-1, self.axis.size)
+        total = np.nansum(pixels, axis=0, dtype=float)
+        total[~np.isfinite(pixels).any(axis=0)] = np.nan
+        note = f"sum of {pixels.shape[0]} spectra"
+        return replace(self, counts=total, notes=(*self.notes, note))

@@ -1,0 +1,96 @@
+"""The outcome of an evaluation."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Report"]
+
+_NAMES = {
+    "f1": "F1 (weighted)",
+    "precision": "precision (weighted)",
+    "recall": "recall (weighted)",
+    "exact_match": "exact match rate",
+    "rmse": "RMSE",
+    "spectrum_f1": "F1 (mean over spectra)",
+    "recognition": "recognition accuracy",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores by variant, confusions, and, for real sets, each set's answer.
+
+    Attributes
+    ----------
+    title : str
+    model : str
+    n_spectra : int
+    scores : dict of str to dict
+        'all elements', 'without C', 'oracle', … to the numbers of `metrics.scores` and the
+        ``threshold`` they were taken at.
+    confusions : list of (true, said, times)
+    sets : list of dict
+        ``id``, ``truth``, ``found``, ``missed``, ``extra`` of each real set.
+    """
+
+    title: str
+    model: str
+    n_spectra: int
+    scores: dict[str, dict[str, float]]
+    confusions: list[tuple[str, str, int]] = field(default_factory=list)
+    sets: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {
+            "title": self.title,
+            "model": self.model,
+            "spectra": self.n_spectra,
+            "scores": self.scores,
+            "confusions": [list(entry) for entry in self.confusions],
+            "sets": self.sets,
+        }
+
+    def table(self) -> str:
+        """A text table."""
+        lines = [f"{self.title}: {self.n_spectra:,} spectra, model {self.model}", ""]
+        names = list(self.scores)
+        lines.append(f"{'':<26}" + "".join(f"{name:>16}" for name in names))
+        for key, label in (*_NAMES.items(), ("threshold", "threshold")):
+            cells = "".join(
+                f"{self.scores[n][key]:>16.3f}" if key in self.scores[n] else f"{'':>16}"
+                for n in names
+            )
+            lines.append(f"{label:<26}{cells}")
+        if self.sets:
+            lines += ["", *(_set_line(entry) for entry in self.sets)]
+        if self.confusions:
+            lines += ["", "true → said (times)"]
+            said = (f"{true} → {what} ({times})" for true, what, times in self.confusions[:24])
+            lines.append("  " + ", ".join(said))
+        return "\n".join(lines)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as JSON, whole or not at all."""
+        target = Path(path)
+        handle, partial = tempfile.mkstemp(suffix=".json", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(self.to_dict(), stream, indent=1, ensure_ascii=False)
+        os.chmod(partial, 0o644)
+        os.replace(partial, target)
+
+
+def _set_line(entry: dict[str, Any]) -> str:
+    right = not entry["missed"] and not entry["extra"]
+    text = f"  {'right' if right else 'WRONG'}  {entry['id']:<22} {' '.join(entry['truth']) or '-'}"
+    if entry["missed"]:
+        text += f"   missed {' '.join(entry['missed'])}"
+    if entry["extra"]:
+        text += f"   wrongly {' '.join(entry['extra'])}"
+    return text

@@ -1,0 +1,191 @@
+"""Model bundles: a network with all that is needed to use it rightly.
+
+A bundle is a directory with ``model.onnx`` (input ``spectrum`` (n, channels, grid), output
+``logits`` (n, elements)) and ``card.json``: elements, input grid and channels, calibration,
+threshold, training recipe and measured scores. Nothing in it is executable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.edges import ELEMENTS
+from coreloss.networks.inputs import CHANNELS, Grid
+
+__all__ = ["ModelBundle", "ModelError", "list_models", "load_model"]
+
+_FORMAT = 1
+_BATCH = 128
+
+
+class ModelError(ValueError):
+    """A model bundle that cannot be used; says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A network with its card.
+
+    Attributes
+    ----------
+    path : Path
+    name, version : str
+    elements : tuple of str
+    grid : Grid
+    threshold : float
+        Calibrated probability from which an element is called present.
+    slope, intercept : float
+        Calibration: probability = sigmoid(slope · logit + intercept).
+    shifts_ev : tuple of float [eV]
+        Shifts of the axis over which logits are averaged.
+    card : dict
+        The whole card.
+    """
+
+    path: Path
+    name: str
+    version: str
+    elements: tuple[str, ...]
+    grid: Grid
+    threshold: float
+    slope: float
+    intercept: float
+    shifts_ev: tuple[float, ...]
+    card: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> ModelBundle:
+        """Read and check a bundle directory.
+
+        Raises ModelError with one sentence for anything that is not a usable bundle.
+        """
+        folder = Path(path)
+        for name in ("card.json", "model.onnx"):
+            if not (folder / name).is_file():
+                raise ModelError(
+                    f"{folder}: holds no {name}, so it is no model bundle; "
+                    "give a directory written by 'coreloss export' or a name that "
+                    "'coreloss models' lists"
+                )
+        try:
+            card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+            if card["format"] != _FORMAT:
+                raise ModelError(
+                    f"{folder}: has bundle format {card['format']}, this version of coreloss "
+                    f"reads {_FORMAT}; install the matching version"
+                )
+            bundle = cls(
+                folder,
+                str(card["name"]),
+                str(card["version"]),
+                tuple(str(symbol) for symbol in card["elements"]),
+                Grid.from_dict(card["input"]["grid"]),
+                float(card["threshold"]),
+                float(card["calibration"]["slope"]),
+                float(card["calibration"]["intercept"]),
+                tuple(float(shift) for shift in card.get("shift_average_ev", (0.0,))),
+                card,
+            )
+        except ModelError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{folder}: its card.json cannot be read ({error!r}); export the model again"
+            ) from None
+        unknown = set(bundle.elements) - set(ELEMENTS)
+        if unknown or list(card["input"].get("channels", ())) != list(CHANNELS):
+            raise ModelError(
+                f"{folder}: was made for other elements or input channels than this version of "
+                "coreloss knows; export the model again"
+            )
+        return bundle
+
+    def logits(self, inputs: NDArray[np.float32], *, threads: int = 0) -> NDArray[np.float32]:
+        """Logits (n, n_elements) of network inputs (n, channels, grid) float32.
+
+        ``threads`` limits the processor threads; 0 takes all.
+        """
+        session = _session(str(self.path / "model.onnx"), threads)
+        parts = [
+            session.run(None, {"spectrum": inputs[i : i + _BATCH]})[0]
+            for i in range(0, len(inputs), _BATCH)
+        ]
+        out = np.concatenate(parts) if parts else np.zeros((0, len(self.elements)), np.float32)
+        if out.shape[1] != len(self.elements):
+            raise ModelError(
+                f"{self.path}: its network gives {out.shape[1]} numbers for "
+                f"{len(self.elements)} elements; export the model again"
+            )
+        return out
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Calibrated probabilities of logits, same shape."""
+        z = np.clip(self.slope * np.asarray(logits, dtype=float) + self.intercept, -60.0, 60.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-z)))
+
+
+@lru_cache(maxsize=8)
+def _session(path: str, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises its own kinds, none of them documented
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"{path}: ONNX Runtime cannot load it ({reason}); export the model again"
+        ) from None
+
+
+def _shipped() -> Path:
+    with as_file(files("coreloss.data") / "models") as folder:
+        return Path(folder)
+
+
+def list_models() -> tuple[ModelBundle, ...]:
+    """The models that ship with the package."""
+    folder = _shipped()
+    if not folder.is_dir():
+        return ()
+    return tuple(ModelBundle.open(entry) for entry in sorted(folder.iterdir()) if entry.is_dir())
+
+
+@lru_cache(maxsize=8)
+def _opened(path: str, modified: float) -> ModelBundle:
+    return ModelBundle.open(path)
+
+
+def load_model(model: str | os.PathLike[str] | ModelBundle | None = None) -> ModelBundle:
+    """A model by name, by the path of a bundle, or the default one.
+
+    Raises ModelError for what is neither.
+    """
+    if isinstance(model, ModelBundle):
+        return model
+    name = os.fspath(model) if model is not None else "default"
+    shipped = _shipped() / name
+    if os.sep not in name and shipped.is_dir():
+        folder = shipped
+    elif Path(name).is_dir():
+        folder = Path(name)
+    else:
+        names = ", ".join(bundle.name for bundle in list_models()) or "none"
+        raise ModelError(
+            f"no model {name!r}: shipped models are {names}; "
+            "give one of them or the directory of a bundle"
+        )
+    card = folder / "card.json"
+    return _opened(str(folder), card.stat().st_mtime if card.is_file() else 0.0)

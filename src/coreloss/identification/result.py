@@ -1,0 +1,135 @@
+"""What an identification says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.edges import Edge, edges_of
+from coreloss.energy import EnergyAxis
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Identification"]
+
+
+@dataclass(frozen=True)
+class Identification:
+    """The elements of one spectrum.
+
+    Attributes
+    ----------
+    probabilities : dict of str to float
+        Calibrated probability that each element is present with an edge in the record.
+    threshold : float
+        From which an element counts as found.
+    model : str
+        Name and version.
+    axis : EnergyAxis
+    counts : ndarray, (n_energy,)
+        The spectrum that was judged.
+    judged : frozenset of str
+        Elements with at least one edge inside the record; of the others nothing is said.
+    notes : tuple of str
+        What was done to the record.
+    """
+
+    probabilities: dict[str, float]
+    threshold: float
+    model: str
+    axis: EnergyAxis
+    counts: NDArray[np.float64] = field(repr=False)
+    judged: frozenset[str] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """Symbols of the elements judged present, most probable first."""
+        present = [
+            s for s, p in self.probabilities.items() if p >= self.threshold and s in self.judged
+        ]
+        return tuple(sorted(present, key=lambda s: -self.probabilities[s]))
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Symbols judged absent."""
+        found = set(self.found)
+        return tuple(s for s in self.probabilities if s in self.judged and s not in found)
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """Symbols that have no edge inside the record."""
+        return tuple(s for s in self.probabilities if s not in self.judged)
+
+    def edges(self, symbol: str) -> list[dict[str, Any]]:
+        """The edges of an element that the record covers, majors first, as plain dicts."""
+        covered = [edge for edge in edges_of(symbol) if covers(self.axis, edge)]
+        return [
+            {
+                "label": edge.label,
+                "onset_ev": edge.onset_ev,
+                "major": edge.major,
+                "shape": edge.shape,
+            }
+            for edge in sorted(covered, key=lambda e: (not e.major, e.onset_ev))
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the counts, for JSON."""
+        return {
+            "elements": [
+                {
+                    "symbol": symbol,
+                    "probability": round(self.probabilities[symbol], 4),
+                    "edges": self.edges(symbol),
+                }
+                for symbol in self.found
+            ],
+            "probabilities": {s: round(p, 4) for s, p in self.probabilities.items()},
+            "not_judged": list(self.not_judged),
+            "threshold": self.threshold,
+            "model": self.model,
+            "range_ev": [round(self.axis.start, 2), round(self.axis.end, 2)],
+            "notes": list(self.notes),
+        }
+
+    def table(self) -> str:
+        """A short text table: the elements found, then the nearest of those not."""
+        lines = []
+        if self.found:
+            for symbol in self.found:
+                names = ", ".join(
+                    f"{e['label'].split()[1]} {e['onset_ev']:.0f}" for e in self.edges(symbol)[:5]
+                )
+                lines.append(
+                    f"  {symbol:<3} {100 * self.probabilities[symbol]:5.1f} %   {names} eV"
+                )
+        else:
+            lines.append("  no element found")
+        rest = sorted(self.absent, key=lambda s: -self.probabilities[s])
+        near = [s for s in rest if self.probabilities[s] >= 0.1][:4]
+        if near:
+            said = ", ".join(f"{s} {100 * self.probabilities[s]:.0f} %" for s in near)
+            lines.append(f"  possible, below the threshold of {100 * self.threshold:.0f} %: {said}")
+        if self.not_judged:
+            shown = " ".join(self.not_judged[:12])
+            more = " …" if len(self.not_judged) > 12 else ""
+            lines.append(f"  no edge in range, not judged: {shown}{more}")
+        return "\n".join(lines)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """The spectrum with its edges, and a periodic table; see `coreloss.plot.identification`."""
+        from coreloss.plot import identification
+
+        return identification(self, path)
+
+
+def covers(axis: EnergyAxis, edge: Edge) -> bool:
+    """Whether a record shows an edge: some of it before the onset, and some after."""
+    margin = max(3.0, 2.0 * axis.dispersion)
+    return axis.start + margin <= edge.onset_ev <= axis.end - margin

@@ -1,0 +1,227 @@
+"""Energy axes as files declare them: units, uneven steps, unsorted rows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import EnergyAxis
+from coreloss.io.errors import ReadError, plain
+
+__all__ = ["DeclaredAxis", "energy_factor", "is_blank_unit", "settle_rows", "uniform"]
+
+# Largest distance from a straight line, in channels, that is put down to rounded energies.
+ROUNDING_CHANNELS = 0.3
+# A step this many times wider than its neighbour is a gap in the record, not a wide channel.
+GAP_RATIO = 4.0
+MAX_RESAMPLED = 1_000_000
+# Ten times the beam energy of the highest-voltage microscopes [eV].
+MAX_ENERGY = 3e7
+
+_EV = {"ev", "e.v.", "electronvolt", "electronvolts", "electron volt", "electron volts"}
+_KEV = {"kev", "kiloelectronvolt", "kiloelectronvolts", "kilo electron volt"}
+_BLANK = {"", "none", "undefined", "<undefined>", "null", "n/a", "unknown"}
+_PIXEL = {"px", "pixel", "pixels", "channel", "channels", "ch", "index", "point", "points"}
+
+
+@dataclass(frozen=True)
+class DeclaredAxis:
+    """One axis of a data set as its file declares it; ``values`` only where it is uneven."""
+
+    name: str
+    unit: str
+    scale: float
+    offset: float
+    size: int
+    navigate: bool = False
+    values: NDArray[np.float64] | None = None
+
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether the axis only numbers its channels 0, 1, 2, … (or 1, 2, 3, …)."""
+        if self.unit.strip().lower() in _PIXEL:
+            return True
+        bare = self.values is None and self.scale == 1.0 and self.offset in (0.0, 1.0)
+        return bare and is_blank_unit(self.unit)
+
+    def energies(self, factor: float) -> NDArray[np.float64]:
+        """Channel energies, (size,) [eV]; ``factor`` is eV per unit of the axis."""
+        # A damaged file may declare 1e300 eV; the range is checked by settle_rows.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.values is not None:
+                return self.values * factor
+            return (self.offset + self.scale * np.arange(self.size, dtype=float)) * factor
+
+
+def energy_factor(unit: str) -> float | None:
+    """eV in one of ``unit``, None if it is not an energy."""
+    text = unit.strip().strip("()[]{}").strip()
+    low = text.lower()
+    if low in _EV:
+        return 1.0
+    if low in _KEV:
+        return 1e3
+    # MeV is 10^6 eV, and no loss is measured in it; only a lower-case m is milli.
+    if low == "mev" and text[0] == "m":
+        return 1e-3
+    return None
+
+
+def is_blank_unit(unit: str) -> bool:
+    """Whether a unit says nothing."""
+    return unit.strip().lower() in _BLANK
+
+
+def settle_rows(
+    source: str | os.PathLike[str], energies: NDArray[np.float64], counts: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.floating], list[str]]:
+    """Channels in ascending order of energy, each energy once.
+
+    Parameters
+    ----------
+    energies : (n_energy,) [eV]
+    counts : (..., n_energy)
+
+    Raises
+    ------
+    ReadError
+        If energies are not finite or many of them repeat.
+    """
+    notes: list[str] = []
+    if not np.all(np.isfinite(energies)):
+        bad = int(np.count_nonzero(~np.isfinite(energies)))
+        raise ReadError(
+            source,
+            f"{bad} of its {energies.size} channel energies are NaN or infinite",
+            "give every channel a finite energy in eV",
+        )
+    farthest = energies[np.argmax(np.abs(energies))]
+    if abs(farthest) > MAX_ENERGY:
+        raise ReadError(
+            source,
+            f"its energy axis reaches {farthest:g} eV",
+            "calibrate it, copy the file again or pass energies from Python",
+        )
+    steps = np.diff(energies)
+    disordered = bool(np.any(steps < 0) and np.any(steps > 0))
+    if np.any(steps < 0) and not disordered:
+        energies, counts = energies[::-1], counts[..., ::-1]
+        notes.append("energy axis ran downwards and was reversed")
+    elif disordered:
+        order = np.argsort(energies, kind="stable")
+        energies, counts = energies[order], counts[..., order]
+        notes.append("energies were not in order and were sorted")
+    repeats = int(np.count_nonzero(np.diff(energies) == 0))
+    if repeats == 0:
+        return energies, counts, notes
+    if not disordered and repeats > 0.2 * energies.size:
+        # A fine axis printed with too few digits repeats in runs but follows a line.
+        run = energies.size / np.unique(energies).size
+        if _line_residual(energies) <= run:
+            return energies, counts, notes
+    if repeats > 0.01 * energies.size:
+        raise ReadError(
+            source,
+            f"{repeats} of its {energies.size} channel energies repeat an earlier one",
+            "give each energy once, or write each spectrum into a file of its own",
+        )
+    distinct, first, times = np.unique(energies, return_index=True, return_counts=True)
+    merged = np.add.reduceat(counts, first, axis=-1) / times
+    notes.append(f"{repeats} repeated energies were merged and their counts averaged")
+    return distinct, merged, notes
+
+
+def _line_residual(energies: NDArray[np.float64]) -> float:
+    """Largest distance of ascending energies from their straight line, in channels."""
+    if energies.size < 3:
+        return 0.0
+    index = np.arange(energies.size)
+    slope, start = np.polyfit(index, energies, 1)
+    if slope <= 0:
+        return np.inf
+    return float(np.max(np.abs(energies - (start + slope * index))) / slope)
+
+
+def uniform(
+    source: str | os.PathLike[str], energies: NDArray[np.float64], counts: NDArray[np.floating]
+) -> tuple[EnergyAxis, NDArray[np.floating], list[str]]:
+    """A uniform axis for ascending energies (n_energy,) [eV] and counts (..., n_energy).
+
+    An axis that is even but for rounded digits gets its straight line and keeps its counts.
+    Others are resampled so that counts per eV are conserved; gaps become NaN.
+    """
+    n = energies.size
+    ends = np.linspace(energies[0], energies[-1], n)
+    step = (energies[-1] - energies[0]) / (n - 1)
+    if step <= 0:
+        raise ReadError(
+            source,
+            f"all its {n} channels have the same energy, {energies[0]:g} eV",
+            "give each channel its own energy",
+        )
+    if np.max(np.abs(energies - ends)) <= 1e-3 * step:
+        return EnergyAxis(float(energies[0]), float(step), n), counts, []
+    if _line_residual(energies) <= ROUNDING_CHANNELS or np.any(np.diff(energies) == 0):
+        slope, start = np.polyfit(np.arange(n), energies, 1)
+        note = f"energies are rounded; an even axis of {slope:.4g} eV/channel was fitted"
+        return EnergyAxis(float(start), float(slope), n), counts, [note]
+    return _resampled(source, energies, counts)
+
+
+def _resampled(
+    source: str | os.PathLike[str], energies: NDArray[np.float64], counts: NDArray[np.floating]
+) -> tuple[EnergyAxis, NDArray[np.floating], list[str]]:
+    steps = np.diff(energies)
+    before = np.concatenate([steps[:1], steps])
+    after = np.concatenate([steps, steps[-1:]])
+    low = energies - 0.5 * np.minimum(before, GAP_RATIO * after)
+    high = energies + 0.5 * np.minimum(after, GAP_RATIO * before)
+    step = float(np.median(steps))
+    size = round((high[-1] - low[0]) / step)
+    if size > MAX_RESAMPLED:
+        raise ReadError(
+            source,
+            f"its energies run from {energies[0]:g} to {energies[-1]:g} eV in steps of "
+            f"{steps.min():.3g} to {steps.max():.3g} eV",
+            "give a spectrum on an evenly spaced axis",
+        )
+    edges = low[0] + step * np.arange(size + 1)
+    # Counts and covered width up to any energy are piecewise linear, so the share of each new
+    # channel is a difference of two interpolations. NaN counts as not covered.
+    known = np.isfinite(counts)
+    filled = np.where(known, counts, 0.0)
+    knots = np.stack([low, high], axis=-1).ravel()
+    axis = EnergyAxis(float(low[0] + 0.5 * step), step, size)
+    flat, mask = filled.reshape(-1, energies.size), known.reshape(-1, energies.size)
+    out = np.empty((flat.shape[0], size))
+    for row in range(flat.shape[0]):
+        gained = np.diff(np.interp(edges, knots, _stairs(flat[row])))
+        covered = np.diff(np.interp(edges, knots, _stairs(mask[row] * (high - low))))
+        enough = covered >= 0.5 * step
+        out[row] = np.where(enough, gained * step / np.where(enough, covered, 1.0), np.nan)
+    note = (
+        f"energy steps of {steps.min():.3g} to {steps.max():.3g} eV were resampled to "
+        f"{step:.4g} eV/channel, conserving counts per eV"
+    )
+    return axis, out.reshape(*counts.shape[:-1], size), [note]
+
+
+def _stairs(amounts: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Running total at the lower and upper boundary of each channel, (2 * n_energy,)."""
+    total = np.concatenate([[0.0], np.cumsum(amounts)])
+    return np.stack([total[:-1], total[1:]], axis=-1).ravel()
+
+
+def check_unit(source: str | os.PathLike[str], unit: str) -> float:
+    """eV per ``unit``; ReadError where it is no energy."""
+    factor = energy_factor(unit)
+    if factor is None:
+        raise ReadError(
+            source,
+            f"its axis is in {plain(unit)!r}, not in an energy unit",
+            "give a spectrum whose axis is energy loss in eV, keV or meV",
+        )
+    return factor

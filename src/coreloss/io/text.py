@@ -1,0 +1,255 @@
+"""Two-column text and CSV."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coreloss.energy import Spectra
+from coreloss.io.assemble import assemble, given_energies
+from coreloss.io.axes import energy_factor
+from coreloss.io.errors import ReadError, plain, size_text
+
+__all__ = ["load_text", "read_table"]
+
+MAX_TEXT_BYTES = 64_000_000
+MAX_LINE = 100_000
+_COMMENT = ("#", "%", "//", "!", "*")
+_MISSING = {"", "nan", "na", "n/a", "--", "-", "null", "none"}
+_UNIT = re.compile(
+    r"(?<![A-Za-z])(keV|meV|MeV|eV|nm|µm|um|Å|ms|s|px|pixels?|channels?)(?![A-Za-z])", re.I
+)
+_ENERGY = re.compile(r"energy|loss|\be\b|\bev\b|\bkev\b|Δe", re.I)
+_NOT_COUNTS = re.compile(r"err|sigma|std|uncert|background|\bbg\b|index|channel|pixel", re.I)
+
+
+def _text_of(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_TEXT_BYTES:
+        raise ReadError(
+            path,
+            f"is a text file of {size_text(size)}",
+            f"text of at most {size_text(MAX_TEXT_BYTES)} is read, so give one spectrum a file "
+            "or use a binary format",
+        )
+    raw = path.read_bytes()
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if raw.startswith(mark):
+            return raw.decode(encoding, "replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _split(line: str, delimiter: str | None) -> list[str]:
+    fields = [field.strip().strip("\"'") for field in line.split(delimiter)]
+    # A trailing delimiter is habit, not an empty last column.
+    return fields[:-1] if delimiter is not None and len(fields) > 2 and not fields[-1] else fields
+
+
+def _number(field: str, decimal_comma: bool) -> float | None:
+    """The number a field shows, NaN for an empty one, None for text."""
+    if field.lower() in _MISSING:
+        return math.nan
+    text = field.replace(",", ".") if decimal_comma else field
+    try:
+        return float(re.sub(r"(?<=[\d.])[dD](?=[+-]?\d)", "e", text))
+    except ValueError:
+        return None
+
+
+def _delimiter_of(lines: list[str]) -> tuple[str | None, bool]:
+    """The delimiter of a table (None: white space) and whether its decimals have commas."""
+    sample = [line for line in lines if re.match(r"\s*[-+.,\d\"']*\d", line)][:200]
+    joined = "\n".join(sample)
+    delimiter: str | None = None
+    for mark in (";", "\t"):
+        if sample and sum(mark in line for line in sample) > len(sample) // 2:
+            delimiter = mark
+            break
+    else:
+        spaced = sum(bool(re.search(r"\d\s+[-+]?\.?\d", line.strip())) for line in sample)
+        if "," in joined and (spaced <= len(sample) // 2 or re.search(r",\s", joined)):
+            return ",", False
+    decimal = bool(re.search(r"\d,\d", joined)) and not re.search(r"\d\.\d", joined)
+    return delimiter, decimal
+
+
+def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], list[str]]:
+    """The numbers of a text file.
+
+    Returns
+    -------
+    table : (n_rows, n_columns), NaN where a field is empty
+    names : the column names, or [] if no header line fits
+    header : every line before the first number
+    notes : what was skipped
+
+    Raises
+    ------
+    ReadError
+        If there are no numbers, or a line among them is not numbers.
+    """
+    text = _text_of(path)
+    lines = text.splitlines()
+    longest = max((len(line) for line in lines), default=0)
+    if longest > MAX_LINE:
+        raise ReadError(
+            path,
+            f"has a line of {size_text(longest)}",
+            "write the spectrum one channel a line: energy loss in eV, then counts",
+        )
+    delimiter, decimal = _delimiter_of(lines)
+    rows: list[list[float]] = []
+    header: list[str] = []
+    notes: list[str] = []
+    width = 0
+    odd: tuple[int, str] | None = None
+    for number, line in enumerate(lines, 1):
+        bare = line.strip()
+        if not bare:
+            continue
+        if bare.startswith(_COMMENT):
+            if not rows:
+                header.append(bare)
+            continue
+        values = [_number(field, decimal) for field in _split(bare, delimiter)]
+        good = None not in values and any(v is not None and math.isfinite(v) for v in values)
+        if not rows and (not good or (width == 0 and values[0] is None)):
+            header.append(bare)
+        elif None in values:
+            odd = odd or (number, bare)
+        elif not good:
+            continue
+        else:
+            if odd is not None or (width and len(values) != width):
+                _refuse_line(path, odd or (number, bare), width)
+            width = width or len(values)
+            rows.append([math.nan if v is None else v for v in values])
+    if not rows:
+        first = plain(next((line for line in lines if line.strip()), ""), 40)
+        begins = f"it begins {first!r}" if first else "it is blank"
+        raise ReadError(
+            path,
+            f"holds text without columns of numbers ({begins})",
+            "give a table with energy loss in eV and counts, one channel a line",
+        )
+    if odd is not None:
+        notes.append(f"text after the table was skipped (from line {odd[0]} on)")
+    return np.array(rows, dtype=float), _names(header, width, delimiter), header, notes
+
+
+def _refuse_line(path: Path, line: tuple[int, str], width: int) -> None:
+    raise ReadError(
+        path,
+        f"line {line[0]} reads {plain(line[1], 40)!r} within a table of {width} "
+        f"column{'s' * (width != 1)} of numbers",
+        "mend or remove that line",
+    )
+
+
+def _names(header: list[str], width: int, delimiter: str | None) -> list[str]:
+    for line in reversed(header):
+        fields = _split(line.lstrip("#%/!* "), delimiter)
+        if len(fields) == width:
+            return fields
+        if delimiter is None and width > 1:
+            fields = [field.strip() for field in re.split(r"\t|\s{2,}", line.lstrip("#%/!* "))]
+            if len(fields) == width:
+                return fields
+    return []
+
+
+def _columns(path: Path, width: int, names: list[str], signal: str | int | None) -> tuple[int, int]:
+    """The energy and the counts column of a table."""
+    energy = next((i for i, name in enumerate(names) if _ENERGY.search(name)), 0)
+    others = [i for i in range(width) if i != energy]
+    if signal is not None:
+        if isinstance(signal, int) and -len(others) <= signal < len(others):
+            return energy, others[signal]
+        if isinstance(signal, str) and signal in names and names.index(signal) != energy:
+            return energy, names.index(signal)
+        raise ReadError(
+            path,
+            f"has no column of counts {plain(signal)!r} among its {width} columns",
+            f"give a name of its header line or a number from 0 to {len(others) - 1}",
+        )
+    usable = [i for i in others if i >= len(names) or not _NOT_COUNTS.search(names[i])]
+    after = [i for i in usable if i > energy]
+    return energy, (after or usable or others)[0]
+
+
+def _unit(names: list[str], header: list[str], energy: int) -> str | None:
+    """The unit of the energy column as the header states it."""
+    if names:
+        found = _UNIT.search(names[energy])
+        return found.group(0) if found else None
+    for line in header:
+        if _ENERGY.search(line):
+            found = _UNIT.search(line)
+            if found:
+                return found.group(0)
+    return None
+
+
+def load_text(
+    path: Path, *, signal: str | int | None = None, energies: ArrayLike | None = None
+) -> Spectra:
+    """A spectrum from columns of text; see `coreloss.io.load`."""
+    table, names, header, notes = read_table(path)
+    metadata: dict[str, Any] = {"file": str(path)}
+    if energies is not None:
+        axis = given_energies(path, energies)
+        if axis.size != table.shape[0]:
+            raise ReadError(
+                path,
+                f"has {table.shape[0]} rows, but {axis.size} energies were given with it",
+                "give one energy in eV for each row",
+            )
+        width = table.shape[1]
+        column = 0 if width == 1 else _columns(path, width, names, signal)[1]
+        return assemble(path, table[:, column], axis, metadata=metadata, notes=notes)
+    if table.shape[1] < 2:
+        raise ReadError(
+            path,
+            f"has one column of {table.shape[0]} numbers and no energies",
+            "add a column with the energy loss in eV, or pass energies from Python",
+        )
+    energy, column = _columns(path, table.shape[1], names, signal)
+    unit = _unit(names, header, energy)
+    factor = 1.0 if unit is None else energy_factor(unit)
+    if factor is None:
+        raise ReadError(
+            path,
+            f"its energy column is in {unit!r} according to the header",
+            "give a spectrum whose axis is energy loss in eV, keV or meV",
+        )
+    if unit is None:
+        notes.append("no unit is stated for the energy column; eV assumed")
+    elif factor != 1.0:
+        notes.append(f"energy axis converted from {unit} to eV")
+    values, counts = table[:, energy], table[:, column]
+    if table.shape[1] > 2:
+        label = f" ({plain(names[column])})" if names and names[column] else ""
+        notes.append(
+            f"the file has {table.shape[1]} columns; column {energy + 1} was taken as energy and "
+            f"column {column + 1}{label} as counts"
+        )
+        metadata["signal"] = plain(names[column]) if label else f"column {column + 1}"
+    placed = np.isfinite(values)
+    if not placed.all():
+        notes.append(f"{np.count_nonzero(~placed)} rows without an energy were left out")
+        values, counts = values[placed], counts[placed]
+    if unit is None and values.size >= 3 and np.all(np.diff(values) == 1) and values[0] in (0, 1):
+        raise ReadError(
+            path,
+            f"its first column only numbers the channels from {values[0]:g} to {values[-1]:g}",
+            "replace it with the energy loss, or state its unit in a header if it is energy loss",
+        )
+    return assemble(path, counts, values * factor, metadata=metadata, notes=notes)

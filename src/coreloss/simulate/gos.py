@@ -1,0 +1,432 @@
+"""The forward model of Annys et al. 2023, extended: atomic edges, near-edge structure,
+plural scattering, background, detector."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.atom.cross_section import angular_factor
+from coreloss.edges import ELEMENTS
+from coreloss.simulate.detectability import signal_to_noise
+from coreloss.simulate.detector import Noise, imperfections, sample_channels
+from coreloss.simulate.draws import Draws, draw
+from coreloss.simulate.library import N_GRID, EdgeLibrary, edge_library, grid_size
+from coreloss.simulate.low_loss import convolve, low_loss
+from coreloss.simulate.near_edge import GIANT_RESONANCES
+from coreloss.simulate.recipe import SimulationRecipe
+from coreloss.simulate.structure import add_near_edge
+
+__all__ = ["SimulatedBatch", "records", "simulate"]
+
+_CHUNK = 256
+_DELAYED = {f"{symbol} M45" for symbol in "Rh Pd Ag Cd In Sn Sb Te I Xe".split()}
+_PAD = 32  # largest chemical shift [eV]
+
+
+@dataclass
+class SimulatedBatch:
+    """Simulated records with their truth.
+
+    Attributes
+    ----------
+    counts : array, (n, n_energy) float32 [electrons]
+        Recorded channels, zero beyond ``size``.
+    offset, dispersion : ndarray, (n,) [eV], [eV/channel]
+        The energy axis as the record states it, shift and stretch included.
+    size : ndarray, (n,) int
+    present : ndarray, (n, n_elements) bool
+        Labels by the recipe's rule.
+    in_range : ndarray, (n, n_elements) bool
+        Elements in the sample with an onset inside the record.
+    snr : ndarray, (n, n_elements) float32
+        Cramér–Rao signal-to-noise ratio of each element in the sample; else 0.
+    edges : dict of ndarray, (n_edges,)
+        ``spectrum``, ``element``, ``group`` (index into the edge library), ``onset_ev``
+        (on the record's own axis), ``jump_ratio``, of every shell group in range.
+    elements : tuple of str
+    draws : Draws
+        All other parameters.
+    """
+
+    counts: Any
+    offset: NDArray[np.float64]
+    dispersion: NDArray[np.float64]
+    size: NDArray[np.int64]
+    present: NDArray[np.bool_]
+    in_range: NDArray[np.bool_]
+    snr: NDArray[np.float32]
+    edges: dict[str, NDArray[Any]]
+    draws: Draws
+    elements: tuple[str, ...] = ELEMENTS
+
+
+def simulate(
+    recipe: SimulationRecipe, n: int, seed: int, *, xp: Any = None, device: Any = None
+) -> SimulatedBatch:
+    """Simulate n spectra.
+
+    Parameters
+    ----------
+    recipe : SimulationRecipe
+    n : int
+        Number of spectra, at least 1.
+    seed : int
+        The same seed gives the same batch, bit for bit, on the same kind of device.
+    xp : array namespace, optional
+        NumPy (default) or torch; the heavy arrays live there, ``counts`` comes back there.
+    device : optional
+        A device of ``xp``.
+
+    Raises
+    ------
+    ValueError
+        If n is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"asked for {n} spectra; at least one is needed")
+    library = edge_library(recipe.edges == "major", recipe.giant_resonances)
+    rng = np.random.default_rng(seed)
+    return records(recipe, draw(rng, n, recipe, library), rng, xp=xp, device=device)
+
+
+def records(
+    recipe: SimulationRecipe,
+    draws: Draws,
+    rng: np.random.Generator,
+    *,
+    xp: Any = None,
+    device: Any = None,
+) -> SimulatedBatch:
+    """Records of samples whose parameters have been drawn; see `simulate`."""
+    namespace = _namespace(xp)
+    library = edge_library(recipe.edges == "major", recipe.giant_resonances)
+    shapes = namespace.asarray(_shape_variants(rng, recipe, library), device=device)
+    noise = Noise(namespace, int(rng.integers(2**62)), device)
+    # Spectra that end early need only the beginning of the grid; so like goes with like.
+    order = np.argsort(draws.end_ev, kind="stable")
+    chunks = []
+    for begin in range(0, order.size, _CHUNK):
+        part = draws.take(order[begin : begin + _CHUNK])
+        chunks.append(_chunk(namespace, noise, rng, part, recipe, library, shapes))
+    return replace(_joined(namespace, chunks, order), draws=draws)
+
+
+def _namespace(xp: Any) -> Any:
+    name = "numpy" if xp is None else xp.__name__.split(".")[-1]
+    return importlib.import_module(f"array_api_compat.{'torch' if name == 'torch' else 'numpy'}")
+
+
+def _chunk(
+    xp: Any,
+    noise: Noise,
+    rng: np.random.Generator,
+    draws: Draws,
+    recipe: SimulationRecipe,
+    library: EdgeLibrary,
+    variants: Any,
+) -> SimulatedBatch:
+    device = noise.device
+    n = draws.end_ev.size
+    n_grid = grid_size(float(draws.end_ev.max()))
+
+    def put(values: Any, dtype: Any = np.float32) -> Any:
+        return xp.asarray(np.asarray(values, dtype=dtype), device=device)
+
+    rows, slots = np.nonzero(draws.elements >= 0)
+    element = draws.elements[rows, slots]
+    chemical = draws.chemical_shift_ev[rows, slots]
+
+    # --- edges of each element of each sample: df/dE on 1 eV channels
+    shapes = _element_shapes(xp, rng, element, chemical, variants, n_grid)
+    features = add_near_edge(xp, rng, shapes, draws, rows, element, chemical, recipe, library, put)
+    energies = np.maximum(np.arange(n_grid, dtype=np.float32), 20.0)[None, :]
+    shared = angular_factor(
+        put(energies),
+        put(draws.beam_energy_kev[:, None]),
+        put(draws.alpha_mrad[:, None]),
+        put(draws.beta_mrad[:, None]),
+        xp,
+    )
+    index = put(rows, np.int64)
+    shapes = shapes * shared[index] * put(draws.amounts[rows, slots][:, None])
+
+    summed = xp.zeros((n, n_grid), dtype=xp.float32, device=device)
+    for slot in range(recipe.max_elements):
+        these = slots == slot
+        if these.any():
+            summed[put(rows[these], np.int64)] += shapes[put(np.nonzero(these)[0], np.int64)]
+    if recipe.unlisted_fraction > 0:
+        summed = summed + _unlisted(rng, draws, recipe, put, n_grid) * shared
+    response = put(low_loss(rng, draws, recipe))
+    scattered = convolve(xp, summed, response)
+
+    # --- background under the reference edge
+    reference = draws.reference
+    has = reference >= 0
+    onset = np.where(has, library.onset_ev[reference], 0.5 * (draws.start_ev + draws.end_ev))
+    step = _reference_height(xp, draws, rows, slots, element, library, shared, onset)
+    log_ratio = put(np.log(np.maximum(energies, 30.0))) - put(np.log(onset)[:, None])
+    power = put(draws.exponent[:, None]) + put(draws.curvature[:, None] / np.log(10.0)) * log_ratio
+    level = put((step / draws.jump_ratio)[:, None])
+    background = level * xp.exp(-power * log_ratio)
+    left = np.where(draws.subtracted, rng.uniform(-1, 1, n) * recipe.subtracted_residual, 1.0)
+    expected = scattered + background * put(left[:, None])
+
+    # --- channels of the record
+    size = np.maximum(
+        np.floor((draws.end_ev - draws.start_ev) / draws.dispersion_ev).astype(np.int64), 8
+    )
+    width = int(size.max())
+    start = put(draws.start_ev[:, None], np.float64)
+    inside = put(np.arange(width)[None, :] < size[:, None])
+    channel = put(draws.dispersion_ev[:, None], np.float64)
+
+    def recorded(spectra: Any) -> Any:
+        return sample_channels(xp, spectra, start, channel, width) * inside
+
+    clean = recorded(expected)
+
+    # --- dose
+    peak = xp.max(xp.abs(clean), axis=1)
+    if recipe.background_amplitude:
+        start_level = recorded(background)[:, 0]
+        gain = put(draws.amplitude) / start_level
+    else:
+        gain = put(draws.counts) / xp.where(peak > 0, peak, xp.ones_like(peak))
+    gain = gain[:, None]
+    full = recorded(scattered + background) * gain
+    record = imperfections(xp, noise, rng, full, inside, draws, recipe)
+    if draws.subtracted.any():
+        # the background was counted, then taken away: its noise stays
+        gone = put(np.where(draws.subtracted, 1.0 - left, 0.0)[:, None])
+        record = record - gone * recorded(background) * gain
+    record = record * inside
+
+    # --- truth
+    snr_slots = signal_to_noise(
+        xp,
+        shapes,
+        rows,
+        slots,
+        recipe.max_elements,
+        scattered + background,
+        background,
+        start,
+        start + channel * put(size[:, None], np.float64),
+        gain / put(draws.dispersion_ev[:, None]),
+        put(recipe.readout_noise[1] ** 2 / 6.0 / draws.dispersion_ev[:, None]),
+        recipe.model_error,
+        device,
+    )
+    return _labelled(
+        xp,
+        record,
+        snr_slots,
+        draws,
+        size,
+        features,
+        rows,
+        slots,
+        element,
+        chemical,
+        library,
+        recipe,
+        background,
+        shapes,
+    )
+
+
+def _shape_variants(
+    rng: np.random.Generator, recipe: SimulationRecipe, library: EdgeLibrary
+) -> NDArray[np.float32]:
+    """df/dE of every element, (n_variants, n_elements, N_GRID + 2 · _PAD) float32.
+
+    Cross sections of an element's shells are known to some ten per cent only, and so is
+    the place of a delayed maximum; the variants weight the shells and stretch the energy
+    above their onsets differently.
+    """
+    n_variants = 6 if recipe.subshell_spread > 0 or recipe.shape_spread > 0 else 1
+    n_groups = library.onset_ev.size
+    weights = np.exp(recipe.subshell_spread * rng.standard_normal((n_variants, n_groups)))
+    delayed = np.array([label in _DELAYED for label in library.labels])
+    spread = np.where(delayed, recipe.delayed_spread, recipe.shape_spread)
+    mean = np.where(delayed, recipe.delayed_mean, 1.0)
+    stretch = mean * np.exp(spread * rng.standard_normal((n_variants, n_groups)))
+    table = np.zeros((n_variants, len(ELEMENTS), N_GRID + 2 * _PAD), dtype=np.float32)
+    energy = np.arange(N_GRID, dtype=np.float32)
+    for group, (index, onset) in enumerate(zip(library.element, library.onset_ev, strict=True)):
+        first = int(onset)
+        shape = library.shape[group, first:]
+        resonant = (ELEMENTS[index], library.name[group]) in GIANT_RESONANCES
+        for variant in range(n_variants):
+            if stretch[variant, group] == 1.0 or resonant:
+                stretched = shape
+            else:  # the observed energy of a giant resonance is known
+                excess = energy[: shape.size] / np.float32(stretch[variant, group])
+                stretched = np.interp(excess, energy[: shape.size], shape)
+            row = table[variant, index, _PAD + first : _PAD + N_GRID]
+            row += weights[variant, group] * stretched
+    return table
+
+
+def _element_shapes(
+    xp: Any,
+    rng: np.random.Generator,
+    element: NDArray[np.int64],
+    chemical: NDArray[np.int64],
+    variants: Any,
+    n_grid: int,
+) -> Any:
+    """df/dE of each element, (n_used, n_grid) float32, moved by its chemical shift."""
+    n_variants, count, width = variants.shape
+    pick = rng.integers(n_variants, size=element.size) * count + element
+    begin = pick * width + _PAD - np.clip(chemical, -_PAD, _PAD)
+    index = xp.asarray(begin[:, None], device=variants.device) + xp.arange(
+        n_grid, device=variants.device
+    )
+    flat = xp.take(xp.reshape(variants, (-1,)), xp.reshape(index, (-1,)), axis=0)
+    return xp.reshape(flat, (element.size, n_grid))
+
+
+def _unlisted(
+    rng: np.random.Generator, draws: Draws, recipe: SimulationRecipe, put: Any, n_grid: int
+) -> Any:
+    """df/dE of an edge of no listed element, in a few of the records: saw-tooth or hump."""
+    n = draws.start_ev.size
+    energy = np.arange(n_grid, dtype=np.float32)[None, :]
+    onset = rng.uniform(draws.start_ev + 10.0, draws.end_ev - 10.0)[:, None]
+    rise = rng.uniform(1.0, 60.0, n)[:, None]
+    decay = rng.uniform(2.0, 4.0, n)[:, None]
+    chosen = (rng.uniform(size=n) < recipe.unlisted_fraction)[:, None]
+    size = chosen * 10.0 ** rng.uniform(-4.0, -2.0, n)[:, None]
+    excess = np.maximum(energy - onset, 0.0)
+    shape = size * (1.0 - np.exp(-excess / rise)) * (onset / np.maximum(energy, 1.0)) ** decay
+    return put(shape)
+
+
+def _reference_height(
+    xp: Any,
+    draws: Draws,
+    rows: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    element: NDArray[np.int64],
+    library: EdgeLibrary,
+    shared: Any,
+    onset: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Height of the reference edge of each spectrum before fine structure, in spectrum units.
+
+    Spectra without an edge in range get the height of a typical one.
+    """
+    n = draws.start_ev.size
+    height = np.full(n, 1e-3)
+    reference = draws.reference
+    owner = library.element[reference[rows]]
+    mine = (reference[rows] >= 0) & (owner == element)
+    amount = draws.amounts[rows[mine], slots[mine]]
+    height[rows[mine]] = library.height[reference[rows[mine]]] * amount
+    channel = np.clip(np.rint(onset).astype(np.int64), 0, shared.shape[1] - 1)[:, None]
+    factor = xp.take_along_axis(shared, xp.asarray(channel, device=shared.device), axis=1)[:, 0]
+    return height * np.asarray(factor.tolist())
+
+
+def _labelled(
+    xp: Any,
+    record: Any,
+    snr_slots: Any,
+    draws: Draws,
+    size: NDArray[np.int64],
+    features: dict[str, NDArray[Any]],
+    rows: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    element: NDArray[np.int64],
+    chemical: NDArray[np.int64],
+    library: EdgeLibrary,
+    recipe: SimulationRecipe,
+    background: Any,
+    shapes: Any,
+) -> SimulatedBatch:
+    n = size.size
+    count = len(ELEMENTS)
+    start = draws.start_ev
+    end = start + size * draws.dispersion_ev
+    spectrum, group, used = features["spectrum"], features["group"], features["used"]
+    onset = features["onset"]
+    margin = np.maximum(2.0 * draws.dispersion_ev[spectrum], 3.0)
+    visible = (onset > start[spectrum] + margin) & (onset < end[spectrum] - margin)
+    spectrum, group, used, onset = (a[visible] for a in (spectrum, group, used, onset))
+
+    in_range = np.zeros((n, count), dtype=bool)
+    in_range[spectrum, element[used]] = True
+    snr = np.zeros((n, count), dtype=np.float32)
+    snr_used = np.asarray(snr_slots.tolist(), dtype=np.float32)
+    snr[rows, element] = snr_used[rows, slots]
+    snr[~in_range] = 0.0
+    present = in_range.copy()
+    if recipe.labels == "detectable":
+        present &= snr >= recipe.snr_present
+
+    def at(array: Any, row: NDArray[np.int64], channel: NDArray[np.int64]) -> NDArray[np.float64]:
+        width = array.shape[1]
+        index = xp.asarray(row * width + np.clip(channel, 0, width - 1), device=array.device)
+        return np.asarray(xp.take(xp.reshape(array, (-1,)), index, axis=0).tolist())
+
+    channel = np.rint(onset).astype(np.int64)
+    amount = draws.amounts[rows[used], slots[used]]
+    before = at(shapes, used, channel - 6)
+    step = np.maximum(at(shapes, used, channel + 10) - before, 0.0) * (amount > 0)
+    below = np.maximum(at(background, spectrum, channel), 1e-30)
+    return SimulatedBatch(
+        counts=record,
+        offset=(start + 0.5 * draws.dispersion_ev - draws.shift_ev) / draws.stretch,
+        dispersion=draws.dispersion_ev / draws.stretch,
+        size=size,
+        present=present,
+        in_range=in_range,
+        snr=snr,
+        edges={
+            "spectrum": spectrum,
+            "element": element[used],
+            "group": group,
+            "onset_ev": (onset - draws.shift_ev[spectrum]) / draws.stretch[spectrum],
+            "jump_ratio": step / below,
+        },
+        draws=draws,
+    )
+
+
+def _joined(xp: Any, chunks: list[SimulatedBatch], order: NDArray[np.int64]) -> SimulatedBatch:
+    """Chunks in one, back in the order in which the spectra were drawn."""
+    n = order.size
+    width = max(chunk.counts.shape[1] for chunk in chunks)
+    device = chunks[0].counts.device
+    counts = xp.zeros((n, width), dtype=xp.float32, device=device)
+    begin, spectra = 0, []
+    for chunk in chunks:
+        rows = order[begin : begin + chunk.size.size]
+        counts[xp.asarray(rows, device=device), : chunk.counts.shape[1]] = chunk.counts
+        spectra.append(rows[chunk.edges["spectrum"]])
+        begin += rows.size
+    back = np.argsort(order, kind="stable")
+
+    def rejoined(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(chunk, name) for chunk in chunks])[back]
+
+    edges = {key: np.concatenate([c.edges[key] for c in chunks]) for key in chunks[0].edges}
+    edges["spectrum"] = np.concatenate(spectra)
+    return SimulatedBatch(
+        counts=counts,
+        offset=rejoined("offset"),
+        dispersion=rejoined("dispersion"),
+        size=rejoined("size"),
+        present=rejoined("present"),
+        in_range=rejoined("in_range"),
+        snr=rejoined("snr"),
+        edges=edges,
+        draws=chunks[0].draws,
+    )

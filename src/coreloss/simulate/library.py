@@ -1,0 +1,175 @@
+"""Edge shapes of every element on the simulator's energy grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.atom.cross_section import oscillator_table
+from coreloss.edges import ELEMENTS, edges_of
+from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
+
+__all__ = ["MARGIN", "N_GRID", "EdgeLibrary", "edge_library", "grid_size"]
+
+#: Channels of the simulator's grid: 0 … N_GRID - 1 eV, 1 eV each; a product of small primes.
+N_GRID = 3456
+
+#: Channels at the end of the grid that plural scattering may spoil.
+MARGIN = 130
+
+# lengths whose Fourier transforms are fast
+_SIZES = (384, 512, 640, 768, 960, 1152, 1440, 1728, 2048, 2560, 3072, N_GRID)
+
+
+def grid_size(end_ev: float) -> int:
+    """Channels of the simulator's grid that a record up to ``end_ev`` needs."""
+    return next((size for size in _SIZES if size >= end_ev + MARGIN + 8), N_GRID)
+
+
+_GROUPS = {
+    "K": "K",
+    "L1": "L1",
+    "L2": "L23",
+    "L3": "L23",
+    "M1": "M1",
+    "M2": "M23",
+    "M3": "M23",
+    "M4": "M45",
+    "M5": "M45",
+    "N1": "N1",
+    "N2": "N23",
+    "N3": "N23",
+    "N4": "N45",
+    "N5": "N45",
+    "N6": "N67",
+    "N7": "N67",
+    "O1": "O1",
+    "O2": "O23",
+    "O3": "O23",
+    "O4": "O45",
+    "O5": "O45",
+}
+
+
+@dataclass(frozen=True)
+class EdgeLibrary:
+    """Shell groups (K, L1, L23, …) of all elements, sorted by element, then onset.
+
+    Attributes
+    ----------
+    shape : ndarray, (n_groups, N_GRID) float32 [1/eV]
+        df/dE without near-edge structure; giant resonances are included.
+    element : ndarray, (n_groups,) int
+        Index into ``coreloss.edges.ELEMENTS``.
+    name : tuple of str
+        Shell group.
+    onset_ev : ndarray, (n_groups,) [eV]
+        Onset of the subshell at lowest energy.
+    second_ev : ndarray, (n_groups,) [eV]
+        Onset of its spin–orbit partner; equal to ``onset_ev`` where there is none.
+    height : ndarray, (n_groups,) [1/eV]
+        Largest df/dE within 80 eV above the onset.
+    second_share : ndarray, (n_groups,)
+        Share of the partner in the continuum just above it.
+    major : ndarray, (n_groups,) bool
+    first, last : ndarray, (n_elements,) int
+        The groups of element e are first[e] … last[e] - 1.
+    """
+
+    shape: NDArray[np.float32]
+    element: NDArray[np.int64]
+    name: tuple[str, ...]
+    onset_ev: NDArray[np.float64]
+    second_ev: NDArray[np.float64]
+    height: NDArray[np.float64]
+    second_share: NDArray[np.float64]
+    major: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """'Fe L23' and so on, for messages."""
+        return tuple(f"{ELEMENTS[e]} {n}" for e, n in zip(self.element, self.name, strict=True))
+
+
+def _resonance(energies: NDArray[np.float64], maximum: float, fwhm: float) -> NDArray[np.float64]:
+    """Peak of unit area, steeper below than above its maximum, as Fano profiles here are."""
+    half = np.where(energies < maximum, 0.36 * fwhm, 0.64 * fwhm)
+    profile = 1.0 / (1.0 + ((energies - maximum) / half) ** 2)
+    return np.asarray(profile / (np.pi / 2 * fwhm))
+
+
+@lru_cache(maxsize=4)
+def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibrary:
+    """The library of all 83 elements.
+
+    With ``major_only`` shell groups without a major edge are left out; without
+    ``resonances`` N4,5 of the lanthanides keeps the shape of its continuum alone.
+    """
+    table = oscillator_table()
+    available = set(table.subshells)
+    energies = np.arange(N_GRID, dtype=float)
+    # channel averages: the onset falls within a channel
+    sub = energies[:, None] + np.linspace(-0.375, 0.375, 4)[None, :]
+    rows: list[NDArray[np.float32]] = []
+    element, name, onset, second = [], [], [], []
+    height, share, major, first, last = [], [], [], [], []
+    for index, symbol in enumerate(ELEMENTS):
+        first.append(len(rows))
+        groups: dict[str, list] = {}
+        for edge in edges_of(symbol):
+            if (symbol, edge.subshell) in available and edge.subshell in _GROUPS:
+                groups.setdefault(_GROUPS[edge.subshell], []).append(edge)
+        for key, members in sorted(groups.items(), key=lambda item: item[1][0].onset_ev):
+            is_major = any(edge.major for edge in members)
+            if major_only and not is_major:
+                continue
+            parts = [
+                table.density(table.index(symbol, edge.subshell), sub.ravel())
+                .reshape(sub.shape)
+                .mean(axis=1)
+                for edge in members
+            ]
+            total = np.sum(parts, axis=0)
+            first_onset, second_onset = members[0].onset_ev, members[-1].onset_ev
+            if (symbol, key) in WHITE_LINES:
+                # bound and resonant states at the edge are added as white lines
+                total = np.minimum(total, 1.2 * total[min(int(first_onset) + 30, N_GRID - 1)])
+            near = slice(int(first_onset), min(int(first_onset) + 80, N_GRID))
+            if resonances and (symbol, key) in GIANT_RESONANCES:
+                maximum, fwhm, strength = GIANT_RESONANCES[symbol, key]
+                # independent electrons have part of the resonance, in the wrong place
+                total = np.minimum(total, total[int(first_onset) + 80])
+                total = total + strength * _resonance(energies, maximum, fwhm) * (
+                    energies > first_onset - 8.0
+                )
+            rows.append(total.astype(np.float32))
+            element.append(index)
+            name.append(key)
+            onset.append(first_onset)
+            second.append(second_onset)
+            height.append(float(total[near].max()) if near.start < N_GRID else 0.0)
+            beyond = min(int(second_onset) + 20, N_GRID - 1)
+            share.append(
+                float(parts[-1][beyond] / max(sum(p[beyond] for p in parts), 1e-30))
+                if len(parts) > 1
+                else 0.0
+            )
+            major.append(is_major)
+        last.append(len(rows))
+    return EdgeLibrary(
+        np.array(rows),
+        np.array(element),
+        tuple(name),
+        np.array(onset),
+        np.array(second),
+        np.array(height),
+        np.array(share),
+        np.array(major),
+        np.array(first),
+        np.array(last),
+    )

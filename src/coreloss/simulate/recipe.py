@@ -1,0 +1,246 @@
+"""Every parameter of the forward model, with its unit, readable from TOML."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+__all__ = ["SimulationRecipe", "from_table", "load_recipe", "simulation_from_table"]
+
+Range = tuple[float, float]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SimulationRecipe:
+    """Parameters of ``simulate``; a pair is the range of a uniform draw unless said otherwise.
+
+    The defaults are those of the recipe ``default``. The recipe ``annys2023`` sets those of
+    Annys et al. 2023, Table 1.
+    """
+
+    # -- sample ------------------------------------------------------------------------
+    #: 'chemistry' draws compounds (metals, oxides, nitrides, … on carbon film), 'uniform'
+    #: draws elements independently, 'mixed' does each with ``uniform_fraction``.
+    composition: str = "mixed"
+    uniform_fraction: float = 0.25
+    max_elements: int = 6
+    #: 'all' subshells of the edge table, or 'major' ones only.
+    edges: str = "all"
+    #: fraction of spectra with nothing but background
+    empty_fraction: float = 0.04
+    #: fraction of spectra that also hold an element outside the list (Ra, Ac, Pa, Np, Pu)
+    unlisted_fraction: float = 0.01
+
+    # -- microscope --------------------------------------------------------------------
+    beam_energy_kev: tuple[float, ...] = (60.0, 80.0, 100.0, 120.0, 200.0, 300.0)
+    alpha_mrad: Range = (0.1, 30.0)
+    beta_mrad: Range = (1.0, 100.0)
+
+    # -- window ------------------------------------------------------------------------
+    #: 'free' draws start and length log-uniformly, a share of them around an edge;
+    #: 'edges' takes the first and the last edge present (Annys et al.).
+    window: str = "free"
+    start_ev: Range = (42.0, 2200.0)
+    end_ev: Range = (90.0, 3300.0)
+    length_ev: Range = (40.0, 2800.0)
+    anchored_fraction: float = 0.82
+    #: [eV/channel], log-uniform; records finer than 1 eV are simulated at 1 eV, to which
+    #: the network's grid would bin them
+    dispersion_ev: Range = (0.3, 2.0)
+    wide_fraction: float = 0.12
+    wide_dispersion_ev: Range = (2.0, 8.0)
+
+    # -- low loss ----------------------------------------------------------------------
+    zero_loss_fwhm_ev: Range = (0.3, 3.0)
+    plasmon_energy_ev: Range = (5.0, 30.0)
+    plasmon_width_ev: Range = (2.0, 20.0)
+    plasmons: tuple[int, int] = (1, 4)
+    thickness: Range = (0.05, 1.2)
+    #: half width of the Lorentzian tails of the detector's point spread [eV]
+    tail_hwhm_ev: Range = (0.1, 0.8)
+
+    # -- near-edge structure -----------------------------------------------------------
+    fine_structure_width_ev: Range = (30.0, 100.0)
+    fine_structure_degree: tuple[int, int] = (6, 24)
+    fine_structure_max: float = 6.0
+    #: median and log-normal spread of the fine structure's amplitude over the edge's height;
+    #: 0 gives Annys et al.'s uniform draw up to ``fine_structure_max``
+    fine_structure_median: float = 0.4
+    fine_structure_spread: float = 0.8
+    #: least intensity that fine structure leaves, over the edge's own
+    fine_structure_floor: float = 0.4
+    atomic_diameter_pm: Range = (25.0, 250.0)
+    white_lines: bool = True
+    giant_resonances: bool = True
+    #: relative spread of the strengths of an element's subshells against each other
+    subshell_spread: float = 0.15
+    #: relative spread of the energy scale of an edge's shape above its onset: delayed maxima
+    #: of atoms and of solids lie several electronvolts apart
+    shape_spread: float = 0.1
+    #: the same for the delayed M4,5 edges of Rh to Xe, whose maxima in solids lie at about
+    #: 0.85 of the free atom's energy above the onset
+    delayed_spread: float = 0.25
+    delayed_mean: float = 0.85
+
+    # -- energies ----------------------------------------------------------------------
+    #: standard deviation of the chemical shift, element by element [eV], rounded to 1 eV;
+    #: oxides and fluorides shift further (``chemistry.oxidation_shifts_ev``)
+    chemical_shift_ev: float = 1.0
+    #: True for Annys et al.'s uniform integers within ± the two shifts
+    integer_shifts: bool = False
+    instrumental_shift_ev: float = 1.5
+    wide_shift_fraction: float = 0.25
+    wide_shift_ev: float = 15.0
+    stretch: float = 0.015
+    stretch_fraction: float = 0.4
+
+    # -- background --------------------------------------------------------------------
+    background_exponent: Range = (1.5, 5.0)
+    #: largest change of the exponent over a decade of energy
+    background_curvature: float = 0.8
+    #: jump ratio of one edge drawn at random from those in the window, log-uniform
+    jump_ratio: Range = (0.04, 6.0)
+    jump_ratio_log: bool = True
+    #: fraction of records whose background has been subtracted, and what is left of it
+    subtracted_fraction: float = 0.12
+    subtracted_residual: float = 0.05
+
+    # -- detector ----------------------------------------------------------------------
+    #: log10 of the counts in the highest channel
+    log_counts: Range = (2.5, 7.0)
+    #: amplitudes at the start of the record, drawn instead of ``log_counts`` when given
+    background_amplitude: tuple[float, ...] = ()
+    #: relative fixed-pattern noise, and the correlation length [channels] of its slow part
+    gain_noise: Range = (0.0, 0.01)
+    gain_length: Range = (1.0, 40.0)
+    readout_noise: Range = (0.0, 5.0)
+    #: constant offset as a fraction of the highest channel, and how often there is one
+    offset_fraction: float = 0.12
+    offset: Range = (-0.02, 0.6)
+    #: fraction of records with a detector baseline that rises or falls over the record
+    baseline_fraction: float = 0.05
+    #: fraction of records joined from two with different gain
+    gain_step_fraction: float = 0.03
+    gain_step: Range = (0.02, 0.6)
+    #: fraction of records whose first or last channels are shaded, or too bright
+    shading_fraction: float = 0.08
+    #: fraction of records that were smoothed, and how far [channels]
+    smoothed_fraction: float = 0.2
+    smoothing: Range = (1.0, 4.0)
+
+    # -- labels ------------------------------------------------------------------------
+    #: 'detectable' asks for ``snr_present`` in the window; 'all' labels every element with
+    #: an edge in it, however faint (Annys et al.)
+    labels: str = "detectable"
+    snr_present: float = 8.0
+    #: relative error of model and detector that limits the signal-to-noise ratio at any dose
+    model_error: float = 0.012
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("composition", ("chemistry", "uniform", "mixed")),
+            ("edges", ("all", "major")),
+            ("window", ("free", "edges")),
+            ("labels", ("detectable", "all")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"simulation parameter {name} is {getattr(self, name)!r}; "
+                    f"choose one of {', '.join(allowed)}"
+                )
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.type in ("Range", "tuple[int, int]"):
+                if len(value) != 2 or value[0] > value[1]:
+                    raise ValueError(
+                        f"simulation parameter {f.name} is {value}; it takes two numbers, "
+                        "the lower first"
+                    )
+            elif f.name.endswith("_fraction") and not 0 <= value <= 1:
+                raise ValueError(
+                    f"simulation parameter {f.name} is {value}; it must lie between 0 and 1"
+                )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, source: str = "recipe") -> SimulationRecipe:
+        """A recipe from a mapping; lists become tuples.
+
+        Raises ValueError for an unknown key, naming the nearest known one, and for a value
+        of the wrong kind.
+        """
+        return from_table(cls, values, source=source, what="simulation parameter")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every parameter, tuples as lists."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def from_table(cls: type[T], values: dict[str, Any], *, source: str, what: str) -> T:
+    """An instance of a dataclass with defaults, from a TOML table; lists become tuples.
+
+    Raises ValueError for an unknown key, naming the nearest known one, and for a value of
+    another kind than the default.
+    """
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    arguments = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{source}: unknown {what} {key!r}{hint}")
+        default = known[key].default
+        if isinstance(default, tuple):
+            if not isinstance(value, (list, tuple)):
+                raise ValueError(f"{source}: {key} is {value!r}; it takes a list")
+            value = tuple(value)
+        elif type(value) is not type(default) and not (
+            isinstance(default, float) and type(value) is int
+        ):
+            raise ValueError(f"{source}: {key} is {value!r}; it takes a {type(default).__name__}")
+        arguments[key] = value
+    return cls(**arguments)
+
+
+def load_recipe(name: str | Path) -> SimulationRecipe:
+    """A simulation recipe by name (``default``, ``annys2023``) or from a TOML file.
+
+    The file holds a table ``[simulation]``; its key ``base`` names the recipe whose values
+    the other keys change. Raises ValueError or FileNotFoundError with what is wrong.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such recipe file")
+        text, source = path.read_text(encoding="utf-8"), str(path)
+    else:
+        folder = files("coreloss.data") / "recipes"
+        shipped = folder / f"simulation-{name}.toml"
+        if not shipped.is_file():
+            names = sorted(
+                entry.name[len("simulation-") : -len(".toml")]
+                for entry in folder.iterdir()
+                if entry.name.startswith("simulation-")
+            )
+            raise ValueError(
+                f"no simulation recipe {str(name)!r}; there are {', '.join(names)}, "
+                "or give a .toml file"
+            )
+        text, source = shipped.read_text(encoding="utf-8"), str(name)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{source}: not valid TOML ({error})") from None
+    return simulation_from_table(tables.get("simulation", {}), source=source)
+
+
+def simulation_from_table(table: dict[str, Any], *, source: str) -> SimulationRecipe:
+    """The recipe of a ``[simulation]`` table with its optional ``base``."""
+    values = dict(table)
+    base = values.pop("base", None)
+    start = load_recipe(str(base)).to_dict() if base is not None else {}
+    return SimulationRecipe.from_dict({**start, **values}, source=source)

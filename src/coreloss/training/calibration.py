@@ -1,0 +1,57 @@
+"""Calibration of probabilities: one logistic rescaling of the logits (Platt 1999)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["platt"]
+
+
+def platt(
+    logits: NDArray[np.floating], present: NDArray[np.bool_], *, steps: int = 50
+) -> tuple[float, float]:
+    """Slope and intercept that make sigmoid(slope · logit + intercept) a probability.
+
+    Maximum likelihood by Newton's method over all elements of all spectra.
+
+    Parameters
+    ----------
+    logits : ndarray, (n, n_elements)
+    present : ndarray, (n, n_elements) bool
+
+    Returns
+    -------
+    slope, intercept : float
+
+    Raises
+    ------
+    ValueError
+        If all labels are the same: nothing to calibrate on.
+    """
+    x = np.clip(np.asarray(logits, dtype=float).ravel(), -30.0, 30.0)
+    y = np.asarray(present, dtype=float).ravel()
+    if y.min(initial=1.0) == y.max(initial=0.0):
+        raise ValueError("calibration needs spectra with and without elements present")
+    design = np.stack([x, np.ones_like(x)], axis=1)
+    weights = np.array([1.0, 0.0])
+
+    def cost(w: NDArray[np.float64]) -> float:
+        z = design @ w
+        return float(np.sum(np.logaddexp(0.0, z) - y * z) + 1e-3 * np.sum((w - [1.0, 0.0]) ** 2))
+
+    current = cost(weights)
+    for _ in range(steps):
+        p = 1.0 / (1.0 + np.exp(-(design @ weights)))
+        gradient = design.T @ (p - y) + 2e-3 * (weights - [1.0, 0.0])
+        curvature = (design * (p * (1.0 - p))[:, None]).T @ design + 2e-3 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        size = 1.0
+        while size > 1e-6 and cost(weights - size * step) > current:
+            size *= 0.5
+        weights = weights - size * step
+        new = cost(weights)
+        if current - new < 1e-9 * max(abs(current), 1.0):
+            break
+        current = new
+    return float(weights[0]), float(weights[1])

@@ -1,0 +1,365 @@
+"""The training loop: simulate, step, validate, save."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from coreloss.edges import ELEMENTS
+from coreloss.networks import build
+from coreloss.networks.inputs import CHANNELS, network_input
+from coreloss.simulate import simulate
+from coreloss.training import checkpoint
+from coreloss.training.loss import ambiguity_weights, multilabel_loss
+from coreloss.training.metrics import balanced_threshold, exact_match_rate, weighted_scores
+from coreloss.training.recipe import Schedule, TrainingRecipe, load_training_recipe
+
+__all__ = ["build_network", "train"]
+
+_VALIDATION_SEED = 900_000_000
+
+
+def build_network(recipe: TrainingRecipe) -> nn.Module:
+    """The untrained network of a recipe.
+
+    Raises ValueError, naming the recipe file, for an unknown network or option.
+    """
+    shape = {
+        "n_channels_in": len(CHANNELS),
+        "n_grid": recipe.grid.size,
+        "n_elements": len(ELEMENTS),
+    }
+    for key in shape.keys() & recipe.options.keys():
+        raise ValueError(
+            f"{recipe.source}: {key} follows from [input] and the element list; "
+            "leave it out of [network]"
+        )
+    try:
+        return build(recipe.network, **shape, **recipe.options)
+    except ValueError as error:
+        raise ValueError(f"{recipe.source}: {error}") from None
+
+
+def train(
+    recipe_path: str | Path,
+    out_dir: str | Path,
+    *,
+    resume: bool = False,
+    max_minutes: float | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Train the network of a recipe on spectra simulated on the way.
+
+    Parameters
+    ----------
+    recipe_path : path or str
+        A TOML file, or the name of a shipped recipe.
+    out_dir : path
+        Receives ``recipe.toml``, ``log.jsonl`` and the last two checkpoints.
+    resume : bool
+        Go on from the newest checkpoint; the outcome is that of an uninterrupted run.
+        Without a checkpoint the run starts at the beginning.
+    max_minutes : float, optional
+        Stop, with a checkpoint, after this time.
+    threads : int, optional
+        CPU threads for torch.
+    device : str
+        'cpu', 'cuda', …; simulation and training both run there.
+    quiet : bool
+        No progress.
+
+    Returns
+    -------
+    dict
+        ``spectra`` seen, ``finished`` and the last validation's scores.
+
+    Raises
+    ------
+    FileExistsError
+        If ``out_dir`` holds a run already and ``resume`` is false.
+    ValueError
+        If it holds a run of another recipe, if the recipe is wrong, and if the loss becomes
+        infinite or no number; the checkpoints before that stay.
+    """
+    recipe = load_training_recipe(recipe_path)
+    folder = Path(out_dir)
+    newest = checkpoint.latest(folder)
+    if newest is not None and not resume:
+        raise FileExistsError(f"{folder}: holds a training run; give --resume to continue it")
+    if newest is not None and (folder / "recipe.toml").read_text(encoding="utf-8") != recipe.text:
+        raise ValueError(f"{folder}: was trained with another recipe; choose another folder")
+    if threads:
+        torch.set_num_threads(threads)
+    run = _Run(recipe, folder, torch.device(device), quiet)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.clear_partial(folder)
+    _write(folder / "recipe.toml", recipe.text)
+    return run.go(newest, max_minutes)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+class _Run:
+    """State of one training run."""
+
+    def __init__(
+        self, recipe: TrainingRecipe, folder: Path, device: torch.device, quiet: bool
+    ) -> None:
+        self.recipe = recipe
+        self.plan: Schedule = recipe.schedule
+        self.folder = folder
+        self.device = device
+        self.quiet = quiet
+        torch.manual_seed(self.plan.seed)
+        self.network = build_network(recipe).to(device)
+        self.mean = {k: v.clone() for k, v in self.network.state_dict().items()}
+        kind = torch.optim.AdamW if self.plan.optimiser == "adamw" else torch.optim.Adam
+        self.optimiser = kind(
+            self.network.parameters(),
+            lr=self.plan.learning_rate,
+            weight_decay=self.plan.weight_decay if self.plan.optimiser == "adamw" else 0.0,
+        )
+        self.spectra = 0
+        self.factor = 1.0  # of the learning rate, under the plateau schedule
+        self.best_f1 = 0.0
+        self.waited = 0
+        self.scores: dict[str, float] = {}
+        self.validated = -1  # spectra at the last validation
+        self.validation = self._simulate(_VALIDATION_SEED, self.plan.validation_spectra)
+        inputs = self.validation[0].cpu().numpy()
+        self.simulator = hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()
+
+    def _simulate(self, seed: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Network inputs, labels and signal-to-noise ratios of n new spectra."""
+        batch = simulate(self.recipe.simulation, n, seed, xp=torch, device=self.device)
+        inputs = network_input(
+            batch.counts,
+            torch.as_tensor(batch.offset, device=self.device),
+            torch.as_tensor(batch.dispersion, device=self.device),
+            torch.as_tensor(batch.size, device=self.device),
+            self.recipe.grid,
+        )
+        present = torch.as_tensor(batch.present, device=self.device).float()
+        return inputs, present, torch.as_tensor(batch.snr, device=self.device)
+
+    def go(self, newest: Path | None, max_minutes: float | None) -> dict[str, Any]:
+        """Train to the end of the schedule, or of the time."""
+        if newest is not None:
+            self._restore(newest)
+        else:
+            (self.folder / "log.jsonl").unlink(missing_ok=True)
+        begun = saved = time.monotonic()
+        first = self.spectra
+        progress = _Progress(self.plan.spectra, first, self.quiet)
+        while not self._finished():
+            number = self.spectra // self.plan.chunk
+            loss = self._chunk(number)
+            self.spectra += self.plan.chunk
+            before = (self.spectra - self.plan.chunk) // self.plan.validate_every
+            if self.spectra // self.plan.validate_every > before:
+                self._validate()
+                progress.note(self.scores)
+            progress.show(self.spectra, loss)
+            now = time.monotonic()
+            if max_minutes is not None and now - begun > 60.0 * max_minutes:
+                break
+            if now - saved > self.plan.checkpoint_seconds:
+                self._save()
+                saved = now
+        if self._finished() and self.validated != self.spectra:
+            self._validate()
+            progress.note(self.scores)
+        if self.spectra > first:
+            self._save()
+        progress.end()
+        return {"spectra": self.spectra, "finished": self._finished(), **self.scores}
+
+    def _finished(self) -> bool:
+        """Whether every spectrum was seen, or the plateau schedule has come to its end."""
+        plan = self.plan
+        exhausted = plan.schedule == "plateau" and plan.learning_rate * self.factor < plan.lowest
+        return self.spectra >= plan.spectra or exhausted
+
+    def _restore(self, newest: Path) -> None:
+        """Go back to a checkpoint: weights, moments, counters and the log as it was then."""
+        state = checkpoint.load(newest, self.network, self.mean, self.optimiser)
+        self.spectra = state["spectra"]
+        self.factor, self.best_f1, self.waited = (
+            state[key] for key in ("factor", "best_f1", "waited")
+        )
+        self.scores = state["scores"]
+        self.validated = state.get("validated", -1)
+        if state.get("simulator", self.simulator) != self.simulator:
+            warnings.warn(
+                f"{self.folder}: the simulator gives other spectra now than at the last "
+                "checkpoint (another version or device), so the outcome is not that of one run",
+                stacklevel=4,
+            )
+        log = self.folder / "log.jsonl"
+        if log.is_file():
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            # a kill may have cut the last line short; what came after the checkpoint is redone
+            whole = [line for line in lines if line.endswith("\n")]
+            kept = [line for line in whole if json.loads(line)["spectra"] <= self.spectra]
+            _write(log, "".join(kept))
+
+    def _rate(self, spectra: int) -> float:
+        """Learning rate at a number of spectra seen."""
+        plan = self.plan
+        if plan.schedule == "plateau":
+            return plan.learning_rate * self.factor
+        warm = min(1.0, (spectra + plan.batch_size) / max(plan.warm_up, 1))
+        done = min(1.0, spectra / plan.spectra)
+        return plan.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * done))
+
+    def _chunk(self, number: int) -> float:
+        """Simulate one chunk and train on it; the same chunk of any run is the same."""
+        plan = self.plan
+        inputs, present, snr = self._simulate(plan.seed * 1_000_003 + number, plan.chunk)
+        weight = ambiguity_weights(snr, *plan.ambiguous_snr, plan.ambiguous_weight)
+        # dropout restarts from the chunk's number, so a resumed run repeats it
+        torch.manual_seed(plan.seed * 7_919 + number)
+        self.network.train()
+        total = 0.0
+        for begin in range(0, plan.chunk, plan.batch_size):
+            rows = slice(begin, begin + plan.batch_size)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self._rate(self.spectra + begin)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=plan.bf16):
+                logits = self.network(inputs[rows])
+            loss = multilabel_loss(
+                logits,
+                present[rows],
+                weight[rows],
+                plan.soft_f1,
+                smoothing=plan.label_smoothing,
+            )
+            self.optimiser.zero_grad()
+            loss.backward()
+            if plan.gradient_clip:
+                nn.utils.clip_grad_norm_(self.network.parameters(), plan.gradient_clip)
+            self.optimiser.step()
+            self._average(self.spectra + begin)
+            total += float(loss.detach())
+        if not math.isfinite(total):
+            raise ValueError(
+                f"{self.folder}: the loss is {total} after {self.spectra + plan.chunk:,} spectra; "
+                "lower learning_rate or set gradient_clip, and train again"
+            )
+        return total * plan.batch_size / plan.chunk
+
+    def _average(self, spectra: int) -> None:
+        """Running mean of the weights; it forgets faster while little has been seen."""
+        step = spectra // self.plan.batch_size
+        decay = min(self.plan.ema, (1.0 + step) / (10.0 + step)) if self.plan.ema else 0.0
+        with torch.no_grad():
+            for key, value in self.network.state_dict().items():
+                if value.dtype.is_floating_point:
+                    self.mean[key].lerp_(value, 1.0 - decay)
+                else:
+                    self.mean[key].copy_(value)
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        """Logits by the averaged weights, (n, n_elements)."""
+        own = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.network.load_state_dict(self.mean)
+        self.network.eval()
+        with torch.no_grad():
+            out = torch.cat(
+                [self.network(inputs[i : i + 512]).float() for i in range(0, inputs.shape[0], 512)]
+            )
+        self.network.load_state_dict(own)
+        return out
+
+    def _validate(self) -> None:
+        """Score the averaged weights, and halve the learning rate on a plateau."""
+        inputs, present, _ = self.validation
+        logits = self.predict(inputs)
+        loss = multilabel_loss(logits, present, torch.ones_like(logits), 0.0)
+        probability = torch.sigmoid(logits).cpu().numpy()
+        truth = present.cpu().numpy() > 0.5
+        threshold = balanced_threshold(truth, probability)
+        precision, recall, f1 = weighted_scores(truth, probability >= threshold)
+        self.scores = {
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "exact_match": exact_match_rate(truth, probability >= threshold),
+            "threshold": threshold,
+            "loss": float(loss),
+        }
+        if f1 >= self.best_f1 + self.plan.plateau_rise:
+            self.best_f1, self.waited = f1, 0
+        else:
+            self.waited += 1
+        if self.plan.schedule == "plateau" and self.waited >= self.plan.plateau_patience:
+            self.factor *= 0.5
+            self.waited = 0
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"spectra": self.spectra, **self.scores}) + "\n")
+        self.validated = self.spectra
+
+    def _save(self) -> None:
+        state = {
+            "factor": self.factor,
+            "best_f1": self.best_f1,
+            "waited": self.waited,
+            "scores": self.scores,
+            "validated": self.validated,
+            "simulator": self.simulator,
+        }
+        checkpoint.save(self.folder, self.spectra, self.network, self.mean, self.optimiser, state)
+
+
+class _Progress:
+    """A line with rate and time left: rewritten on a terminal, now and then in a log."""
+
+    def __init__(self, total: int, first: int, quiet: bool) -> None:
+        self.total, self.first, self.quiet = total, first, quiet
+        self.begun = self.shown = time.monotonic()
+        self.terminal = sys.stderr.isatty()
+        self.scores = ""
+
+    def note(self, scores: dict[str, float]) -> None:
+        self.scores = f"  F1 {scores['f1']:.3f}  exact {scores['exact_match']:.3f}"
+
+    def show(self, spectra: int, loss: float) -> None:
+        now = time.monotonic()
+        if self.quiet or not (self.terminal or now - self.shown > 30.0):
+            return
+        self.shown = now
+        rate = (spectra - self.first) / max(now - self.begun, 1e-9)
+        left = (self.total - spectra) / max(rate, 1e-9) / 60.0
+        text = (
+            f"{spectra:,} of {self.total:,} spectra  loss {loss:.4f}{self.scores}"
+            f"  {rate:.0f} spectra/s  {left:.0f} min left"
+        )
+        self._write(("\r" + text + "   ",) if self.terminal else (text, "\n"))
+
+    def end(self) -> None:
+        if self.terminal and not self.quiet:
+            self._write(("\n",))
+
+    @staticmethod
+    def _write(parts: Iterable[str]) -> None:
+        sys.stderr.write("".join(parts))
+        sys.stderr.flush()

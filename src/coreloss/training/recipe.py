@@ -1,0 +1,180 @@
+"""A training recipe: simulation, input, network and schedule in one TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from coreloss.networks.inputs import GRIDS, Grid
+from coreloss.simulate import SimulationRecipe, simulation_from_table
+from coreloss.simulate.recipe import from_table
+
+__all__ = ["Schedule", "TrainingRecipe", "load_training_recipe"]
+
+_TABLES = ("simulation", "input", "network", "training")
+_INPUT = ("grid", "start_ev", "step_ev", "resolving_power", "size")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The table ``[training]``."""
+
+    #: spectra to train on in all
+    spectra: int = 3_000_000
+    batch_size: int = 256
+    #: spectra simulated at a time, a multiple of ``batch_size``
+    chunk: int = 4096
+    #: 'adam' or 'adamw'
+    optimiser: str = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    #: 'cosine', after a linear warm-up, or 'plateau': halved when the validation F1 has not
+    #: risen by ``plateau_rise`` for ``plateau_patience`` validations, stopped below ``lowest``
+    schedule: str = "cosine"
+    warm_up: int = 60_000
+    plateau_rise: float = 0.025
+    plateau_patience: int = 3
+    lowest: float = 5e-6
+    #: weight of 1 - macro soft F1 beside the binary cross-entropy; 1 is that of the paper
+    soft_f1: float = 0.0
+    #: labels of the cross-entropy move by half of it towards one half
+    label_smoothing: float = 0.0
+    #: loss weight of elements whose signal-to-noise ratio lies between the two limits: too
+    #: faint to call present, too strong to call absent
+    ambiguous_snr: tuple[float, float] = (4.0, 14.0)
+    ambiguous_weight: float = 0.3
+    #: largest norm of the gradient; 0 for no limit
+    gradient_clip: float = 5.0
+    #: decay of the running mean of the weights, which is what is kept; 0 for none
+    ema: float = 0.9995
+    #: bfloat16 autocast for the network; the loss stays in float32
+    bf16: bool = True
+    seed: int = 1
+    validation_spectra: int = 4096
+    #: spectra between validations
+    validate_every: int = 131_072
+    #: least seconds between checkpoints
+    checkpoint_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in ("adam", "adamw"):
+            raise ValueError(f"optimiser is {self.optimiser!r}; choose adam or adamw")
+        if self.schedule not in ("cosine", "plateau"):
+            raise ValueError(f"schedule is {self.schedule!r}; choose cosine or plateau")
+        if self.batch_size < 1 or self.chunk % self.batch_size:
+            raise ValueError(
+                f"chunk is {self.chunk}; it must be a multiple of batch_size {self.batch_size}"
+            )
+        if self.chunk < 1 or self.spectra < self.chunk:
+            raise ValueError(f"spectra is {self.spectra}, less than one chunk of {self.chunk}")
+        if len(self.ambiguous_snr) != 2 or self.ambiguous_snr[0] > self.ambiguous_snr[1]:
+            raise ValueError(
+                f"ambiguous_snr is {self.ambiguous_snr}; it takes two numbers, the lower first"
+            )
+        for name in ("learning_rate", "validation_spectra", "validate_every"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        for name in ("ema", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it must be at least 0 and below 1"
+                )
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything that decides a trained network, with the text it came from.
+
+    Attributes
+    ----------
+    simulation : SimulationRecipe
+    grid : Grid
+    network : str
+    options : dict
+        Of the network.
+    schedule : Schedule
+    text : str
+        The recipe file.
+    source : str
+        Where that was read, for messages.
+    """
+
+    simulation: SimulationRecipe
+    grid: Grid
+    network: str
+    options: dict[str, Any] = field(default_factory=dict)
+    schedule: Schedule = field(default_factory=Schedule)
+    text: str = ""
+    source: str = "recipe"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the recipe file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def load_training_recipe(path: str | Path) -> TrainingRecipe:
+    """The recipe of a TOML file, or a shipped one by name (``default``).
+
+    Raises FileNotFoundError, or ValueError with the file, the key and what is expected.
+    """
+    source = Path(path)
+    if source.is_file():
+        text = source.read_text(encoding="utf-8")
+    else:
+        shipped = files("coreloss.data") / "recipes" / f"{path}.toml"
+        if not shipped.is_file():
+            raise FileNotFoundError(f"{path}: no such recipe file, and no shipped recipe either")
+        text = shipped.read_text(encoding="utf-8")
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: not valid TOML ({error})") from None
+    for name in tables:
+        if name not in _TABLES:
+            near = difflib.get_close_matches(name, _TABLES, n=1)
+            hint = f"did you mean [{near[0]}]?" if near else f"there are {', '.join(_TABLES)}"
+            raise ValueError(f"{path}: unknown table [{name}]; {hint}")
+        if not isinstance(tables[name], dict):
+            raise ValueError(f"{path}: {name} is {tables[name]!r}; it must be a table [{name}]")
+    try:
+        return _from_tables(tables, text, str(path))
+    except ValueError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
+        # what a value's own check says knows no file
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _from_tables(tables: dict[str, Any], text: str, source: str) -> TrainingRecipe:
+    simulation = simulation_from_table(tables.get("simulation", {}), source=source)
+    grid = _grid(tables.get("input", {}), source)
+    network = dict(tables.get("network", {}))
+    name = network.pop("name", "compact")
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
+    schedule = from_table(
+        Schedule, tables.get("training", {}), source=source, what="training parameter"
+    )
+    return TrainingRecipe(simulation, grid, name, options, schedule, text, source)
+
+
+def _grid(table: dict[str, Any], source: str) -> Grid:
+    values = dict(table)
+    name = values.pop("grid", "default")
+    if name not in GRIDS:
+        raise ValueError(f"{source}: no grid {name!r}; there are {', '.join(GRIDS)}")
+    for key, value in values.items():
+        if key not in _INPUT:
+            near = difflib.get_close_matches(key, _INPUT, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_INPUT)}"
+            raise ValueError(f"{source}: unknown input parameter {key!r}; {hint}")
+        whole = key == "size"
+        if type(value) is not int and (whole or type(value) is not float):
+            kind = "a whole number" if whole else "a number"
+            raise ValueError(f"{source}: {key} is {value!r}; it takes {kind}")
+    return replace(GRIDS[name], **values)

@@ -1,0 +1,199 @@
+"""From counts to elements, with a model that looks for steps at onsets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_bundle
+
+import coreloss
+from coreloss.edges import ELEMENTS, edges_of
+from coreloss.identification import (
+    ModelBundle,
+    ModelError,
+    SpectrumError,
+    identify_spectra,
+    list_models,
+    load_model,
+)
+from coreloss.identification.result import covers
+
+
+def test_a_step_at_532_ev_is_oxygen(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    result = coreloss.identify(counts, energy, model=step_bundle)
+    assert "O" in result.found
+    assert result.probabilities["O"] > 0.8
+    assert result.edges("O")[0]["label"] == "O K"
+    assert "Ca" not in result.found
+    assert {"C", "Cu"} <= set(result.not_judged)
+    assert set(result.found) | set(result.absent) | set(result.not_judged) == set(ELEMENTS)
+
+
+def test_batch_gives_what_single_spectra_give(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    other = 1e5 * (energy / 430) ** -2.5
+    batch = coreloss.identify(np.stack([counts, other]), energy, model=step_bundle)
+    assert isinstance(batch, list)
+    for result, single in zip(batch, (counts, other), strict=True):
+        alone = coreloss.identify(single, energy, model=step_bundle)
+        assert result.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_descending_axis_and_axis_object_are_the_same(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    one = coreloss.identify(counts, energy, model=step_bundle)
+    two = coreloss.identify(counts[::-1], energy[::-1], model=step_bundle)
+    three = coreloss.identify(
+        counts, coreloss.EnergyAxis(float(energy[0]), 1.0, energy.size), model=step_bundle
+    )
+    assert one.probabilities == two.probabilities == three.probabilities
+
+
+def test_scaled_and_integer_counts_are_the_same(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    one = coreloss.identify(counts, energy, model=step_bundle)
+    for changed in (counts.astype(np.int64), counts.astype(">f4"), counts * 1e-4):
+        other = coreloss.identify(changed, energy, model=step_bundle)
+        assert other.probabilities == pytest.approx(one.probabilities, abs=2e-3)
+
+
+def test_missing_channels_are_bridged_or_cut(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    holes = counts.copy()
+    holes[[0, 1, 40, 41, 250, -1]] = np.nan
+    result = coreloss.identify(holes, energy, model=step_bundle)
+    assert "O" in result.found
+
+
+def test_a_shifted_axis_moves_the_answer(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    moved = coreloss.identify(counts, energy + 60.0, model=step_bundle)
+    assert "O" not in moved.found
+
+
+def test_shift_average_is_a_mean_over_shifted_axes(tmp_path: Path, oxygen) -> None:
+    energy, counts = oxygen
+    plain = ModelBundle.open(write_bundle(tmp_path / "plain"))
+    mean = ModelBundle.open(write_bundle(tmp_path / "mean", shift_average_ev=[-2.0, 2.0]))
+
+    def logit(shift: float) -> float:
+        p = coreloss.identify(counts, energy + shift, model=plain).probabilities["O"]
+        return float(np.log(p / (1 - p)))
+
+    p = coreloss.identify(counts, energy, model=mean).probabilities["O"]
+    assert np.log(p / (1 - p)) == pytest.approx(0.5 * (logit(-2.0) + logit(2.0)), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("counts", "energy", "words"),
+    [
+        (np.ones(300), 430 + np.arange(300.0), "same value"),
+        (np.arange(300) + 1j, 430 + np.arange(300.0), "real numbers"),
+        (np.arange(300.0), 430 + np.arange(299.0), "must agree"),
+        (np.arange(5.0), 430 + np.arange(5.0), "at least 8"),
+        (np.arange(300.0), 5000 + np.arange(300.0), "core-loss record"),
+        (np.arange(300.0), 0.4 + 0.001 * np.arange(300.0), "keV"),
+        (np.arange(300.0), np.geomspace(100, 900, 300), "evenly spaced"),
+        (np.full(300, np.nan), 430 + np.arange(300.0), "only 0 channels"),
+        (np.zeros((2, 2, 300)), 430 + np.arange(300.0), "one spectrum"),
+        (np.arange(300.0), np.full(300, 500.0), "ascend"),
+    ],
+)
+def test_what_cannot_be_judged_gets_a_sentence(
+    step_bundle: Path, counts: np.ndarray, energy: np.ndarray, words: str
+) -> None:
+    with pytest.raises(SpectrumError, match=words) as caught:
+        coreloss.identify(counts, energy, model=step_bundle)
+    assert "\n" not in str(caught.value)
+
+
+def test_threshold_is_checked(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    with pytest.raises(SpectrumError, match="between 0 and 1"):
+        coreloss.identify(counts, energy, model=step_bundle, threshold=1.5)
+    strict = coreloss.identify(counts, energy, model=step_bundle, threshold=0.999999)
+    assert strict.threshold == 0.999999
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": 2}, "bundle format 2"),
+        ({"elements": ["O", "Xx"]}, "other elements"),
+        ({"threshold": "high"}, "cannot be read"),
+        ({"input": {}}, "cannot be read"),
+    ],
+)
+def test_bad_bundles_get_a_sentence(tmp_path: Path, change: dict, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        ModelBundle.open(write_bundle(tmp_path / "bad", **change))
+
+
+def test_broken_networks_get_a_sentence(tmp_path: Path, oxygen) -> None:
+    energy, counts = oxygen
+    folder = write_bundle(tmp_path / "broken")
+    (folder / "model.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match="cannot load it"):
+        coreloss.identify(counts, energy, model=folder)
+    (folder / "model.onnx").unlink()
+    with pytest.raises(ModelError, match=r"model\.onnx"):
+        ModelBundle.open(folder)
+    with pytest.raises(ModelError, match="no model 'nonesuch'"):
+        load_model("nonesuch")
+
+
+def test_dictionary_and_table(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    result = coreloss.identify(counts, energy, model=step_bundle)
+    said = json.loads(json.dumps(result.to_dict()))
+    assert said["elements"][0]["symbol"] == result.found[0]
+    assert set(said["probabilities"]) == set(ELEMENTS)
+    assert said["model"] == "steps 1"
+    assert "O" in result.table()
+    assert "not judged" in result.table()
+
+
+def test_images_are_identified_pixel_by_pixel(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    axis = coreloss.EnergyAxis.from_energies(energy)
+    image = coreloss.Spectra(np.tile(counts, (2, 3, 1)), axis)
+    assert len(identify_spectra(image, model=step_bundle)) == 6
+
+
+def test_coverage_needs_channels_on_both_sides() -> None:
+    edge = edges_of("O")[0]
+    for start, end, inside in ((400, 600, True), (531, 600, False), (400, 533, False)):
+        axis = coreloss.EnergyAxis(start + 0.5, 1.0, end - start)
+        assert covers(axis, edge) is inside
+
+
+def test_shipped_models_are_small_and_carry_their_card() -> None:
+    models = list_models()
+    assert "default" in [m.name for m in models]
+    for model in models:
+        size = sum(f.stat().st_size for f in model.path.iterdir())
+        assert size < 20e6
+        assert model.card["training"]["recipe_sha256"]
+        assert model.card["scores"]["simulated"]["f1"] > 0
+
+
+def test_default_model_knows_plain_cases() -> None:
+    from coreloss.simulate import simulate_sample
+
+    for composition, window in (
+        ({"Ti": 1, "O": 2}, (380, 680)),
+        ({"Fe": 2, "O": 3}, (450, 850)),
+        ({"B": 1, "N": 1}, (150, 500)),
+    ):
+        batch = simulate_sample(
+            composition, start_ev=window[0], end_ev=window[1], counts=1e6, jump_ratio=0.8, seed=1
+        )
+        axis = coreloss.EnergyAxis(
+            float(batch.offset[0]), float(batch.dispersion[0]), int(batch.size[0])
+        )
+        result = coreloss.identify(np.asarray(batch.counts)[0, : axis.size], axis)
+        assert set(result.found) == set(composition)
