@@ -32,10 +32,10 @@ demo: $(DEMO)/.done
 # torch first and pinned: the newest release would bring gigabytes of GPU libraries
 $(TEST)/.done: pyproject.toml constraints.txt
 	$(call environment,$(TEST))
-	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints.txt
+	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,gos,test,lint]'
 	@# for their edge tables alone, to which ours is compared
-	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps exspy nionswift-eels-analysis
+	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps exspy==0.3.2 nionswift-eels-analysis==0.6.13
 	@touch $@
 
 test: $(TEST)/.done

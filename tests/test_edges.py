@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from importlib.resources import files
+from itertools import pairwise
 
 import pytest
 from other_tables import TABLES
@@ -73,6 +74,44 @@ def test_onsets_rise_with_atomic_number() -> None:
             onset(s, shell) for s in ELEMENTS if any(e.subshell == shell for e in edges_of(s))
         ]
         assert values == sorted(values), shell
+
+
+#: Onsets fall with Z here: O1, O2, O3 are valence-like and scatter, Pm is interpolated
+FALLS = "N2 Pm;O1 Pr;O1 Sm;O1 Eu;O1 Ho;O1 Tm;O2 Re;O3 Hf;O3 W;O3 Re"
+
+
+def test_every_subshell_rises_with_atomic_number_but_for_those_listed() -> None:
+    found = []
+    for shell in sorted({e.subshell for e in table()}):
+        column = [e for e in table() if e.subshell == shell]
+        for lower, upper in pairwise(column):
+            if upper.onset_ev < lower.onset_ev:
+                found.append(f"{shell} {upper.symbol}")
+    assert sorted(found) == sorted(FALLS.split(";"))
+
+
+def test_inner_subshells_lie_higher() -> None:
+    for symbol in ELEMENTS:
+        by_shell = sorted(edges_of(symbol), key=lambda e: e.subshell)
+        for shell in "LMNO":
+            onsets = [e.onset_ev for e in by_shell if e.subshell[0] == shell]
+            assert onsets == sorted(onsets, reverse=True), f"{symbol} {shell}"
+
+
+#: In xraydb within 30..3300 eV and not here: xraylib has none, or one below 30 eV
+ABSENT = "N L1;O L1;Rb N1;Ba O1;Ho O2;Er O2;Yb O2;Lu O2"
+
+
+def test_no_edge_of_xraydb_is_missing_but_those_listed() -> None:
+    xraydb = pytest.importorskip("xraydb")
+    ours = {e.label for e in table()}
+    missing = {
+        f"{symbol} {shell}"
+        for symbol in ELEMENTS
+        for shell, edge in xraydb.xray_edges(symbol).items()
+        if shell[0] in "KLMNO" and 30.0 <= edge.energy <= 3300.0
+    } - ours
+    assert missing == set(ABSENT.split(";"))
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

@@ -30,8 +30,8 @@ ONSETS = {
     ("Kr", "M4"): (90.0, "EELS Atlas; xraylib has the gas-phase value"),
     ("Xe", "M5"): (672.0, "EELS Atlas; xraylib has the gas-phase value"),
     ("Xe", "M4"): (685.0, "EELS Atlas; xraylib has the gas-phase value"),
-    ("Tm", "N5"): (177.0, "EELS Atlas; xraylib has 179.6"),
-    ("Tm", "N4"): (180.0, "EELS Atlas"),
+    ("Tm", "N5"): (177.0, "by the trend of Er to Yb; eXSpy's Gatan table has 180, xraydb 175.5"),
+    ("Tm", "N4"): (180.0, "eXSpy's Gatan table"),
     ("Th", "N7"): (333.0, "photoemission, Williams in the X-ray Data Booklet"),
     ("U", "N7"): (377.0, "photoemission, Williams in the X-ray Data Booklet"),
 }
@@ -81,7 +81,7 @@ def rows() -> list[dict[str, object]]:
             source, note = "xraylib", ""
             if (symbol, shell) in ONSETS:
                 onset, note = ONSETS[symbol, shell]
-                source = "EELS"
+                source = "EELS" if "EELS Atlas" in note or symbol == "Ne" else "override"
             if LOWEST_EV <= onset <= HIGHEST_EV:
                 table.append(
                     {

@@ -46,9 +46,11 @@ def exspy_table() -> Table | None:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
             elements = ast.literal_eval(node.value)
             return {
-                (symbol, shell): float(values["onset_energy (eV)"])
+                (symbol, single): float(values["onset_energy (eV)"])
                 for symbol, entry in elements.items()
                 for shell, values in entry["Atomic_properties"].get("Binding_energies", {}).items()
+                # six elements have one entry for the pair, which stands for both its members
+                for single in (("L2", "L3") if shell == "L2,3" else (shell,))
             }
     return None
 
