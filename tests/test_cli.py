@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +137,20 @@ def test_training_without_torch_names_the_remedy(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["train", "tiny", "--out", str(tmp_path / "run")]) == 2
     assert "coreloss[train]" in capsys.readouterr().err
+
+
+def test_edges_between_two_energies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["edges", "--between", "525", "535"]) == 0
+    assert "O K" in capsys.readouterr().out
+    assert main(["edges", "--between", "535", "525"]) == 2
+    assert "lower energy first" in capsys.readouterr().err
+
+
+def test_terminal_without_unicode_still_gets_the_answer(spectrum: Path, step_bundle: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "coreloss.cli", "identify", str(spectrum), "--model", step_bundle],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"not judged" in done.stdout

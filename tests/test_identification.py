@@ -197,3 +197,40 @@ def test_default_model_knows_plain_cases() -> None:
         )
         result = coreloss.identify(np.asarray(batch.counts)[0, : axis.size], axis)
         assert set(result.found) == set(composition)
+
+
+def test_channels_never_recorded_are_not_judged(step_bundle: Path, oxygen) -> None:
+    energy, counts = oxygen
+    cut = counts.copy()
+    cut[energy > 500] = np.nan
+    alone = coreloss.identify(cut, energy, model=step_bundle)
+    assert "O" in alone.not_judged
+    assert alone.axis.end < 502
+    # the answer does not hang on what else is in the batch
+    beside = coreloss.identify(np.stack([counts, cut]), energy, model=step_bundle)
+    assert beside[1].probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+    assert beside[1].not_judged == alone.not_judged
+    assert "O" in beside[0].found
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
+def test_dead_spectra_of_a_batch_are_not_judged(step_bundle: Path, oxygen, value: float) -> None:
+    energy, counts = oxygen
+    good, dead = coreloss.identify(
+        np.stack([counts, np.full_like(counts, value)]), energy, model=step_bundle
+    )
+    assert "O" in good.found
+    assert (dead.found, dead.absent) == ((), ())
+    assert set(dead.not_judged) == set(ELEMENTS)
+    assert "not judged" in dead.notes[-1]
+
+
+def test_network_that_does_not_fit_its_card(step_bundle: Path, tmp_path: Path, oxygen) -> None:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes((step_bundle / "model.onnx").read_bytes())
+    card = json.loads((step_bundle / "card.json").read_text(encoding="utf-8"))
+    card["input"]["grid"]["size"] -= 100
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelError, match="its card says"):
+        coreloss.identify(oxygen[1], oxygen[0], model=folder)

@@ -26,8 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.run is None:
         parser.print_help()
         return 0
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that lacks a character, or a file name of odd bytes, must not end the run
+        if hasattr(stream, "reconfigure") and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()  # here, where a reader that went away is expected
+        return code
     except BrokenPipeError:
         # the reader of our output went away, as 'head' does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("edges", help="look edges up")
     command.add_argument("symbol", nargs="*", help="element symbols")
     command.add_argument("--near", type=float, metavar="EV", help="edges near an energy loss")
+    command.add_argument(
+        "--between", type=float, nargs=2, metavar=("A", "B"), help="edges from A to B eV"
+    )
     command.add_argument("--within", type=float, default=10.0, metavar="EV", help="default 10")
     command.set_defaults(run=_edges)
 
@@ -174,7 +183,7 @@ def _picture_paths(options: argparse.Namespace) -> list[Path | None]:
 
 
 def _edges(options: argparse.Namespace) -> int:
-    from coreloss.edges import edges_near, edges_of, format_table
+    from coreloss.edges import edges_between, edges_near, edges_of, format_table
 
     if options.near is not None:
         found = edges_near(options.near, options.within)
@@ -183,10 +192,21 @@ def _edges(options: argparse.Namespace) -> int:
                 f"no edge within {options.within:g} eV of {options.near:g} eV; "
                 "try a larger --within"
             )
+    elif options.between is not None:
+        start, end = options.between
+        if not start < end:
+            raise CommandError(f"--between {start:g} {end:g}: give the lower energy first")
+        found = edges_between(start, end)
+        if not found:
+            raise CommandError(
+                f"no edge between {start:g} and {end:g} eV; the table covers 30 to 3300"
+            )
     elif options.symbol:
         found = tuple(edge for symbol in options.symbol for edge in edges_of(symbol))
     else:
-        raise CommandError("name elements ('coreloss edges Fe O') or an energy ('--near 532')")
+        raise CommandError(
+            "name elements ('coreloss edges Fe O') or an energy ('--near 532', '--between 500 600')"
+        )
     print(format_table(found))
     return 0
 

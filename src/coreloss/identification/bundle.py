@@ -115,6 +115,13 @@ class ModelBundle:
         ``threads`` limits the processor threads; 0 takes all.
         """
         session = _session(str(self.path / "model.onnx"), threads)
+        expected = session.get_inputs()[0]
+        sizes = [n for n in expected.shape[1:] if isinstance(n, int)]
+        if expected.name != "spectrum" or (len(sizes) == 2 and sizes != list(inputs.shape[1:])):
+            raise ModelError(
+                f"{self.path}: its network takes {expected.name!r} {expected.shape}, its card "
+                f"says 'spectrum' (n, {inputs.shape[1]}, {inputs.shape[2]}); export the model again"
+            )
         parts = [
             session.run(None, {"spectrum": inputs[i : i + _BATCH]})[0]
             for i in range(0, len(inputs), _BATCH)

@@ -107,46 +107,80 @@ def identify_spectra(
         raise SpectrumError(f"threshold is {limit}; it must lie between 0 and 1")
     axis = spectra.axis
     counts = spectra.counts.reshape(-1, axis.size)
-    probability = probabilities(counts, axis, bundle, threads=threads)
-    judged = frozenset(
-        symbol for symbol in bundle.elements if any(covers(axis, e) for e in edges_of(symbol))
-    )
-    return [
-        Identification(
-            dict(zip(bundle.elements, map(float, row), strict=True)),
-            limit,
-            f"{bundle.name} {bundle.version}",
-            axis,
-            np.asarray(record, dtype=float),
-            judged,
-            spectra.notes,
+    probability, first, size = _judge(counts, axis, bundle, threads)
+    judged: dict[EnergyAxis, frozenset[str]] = {}
+    results = []
+    for row, record, begin, length in zip(probability, counts, first, size, strict=True):
+        notes, part, whole = spectra.notes, axis, np.asarray(record, dtype=float)
+        elements: frozenset[str] = frozenset()
+        if length:
+            if length < axis.size:
+                part = EnergyAxis(
+                    axis.offset + int(begin) * axis.dispersion, axis.dispersion, int(length)
+                )
+                whole = whole[begin : begin + length]
+            if part not in judged:
+                judged[part] = frozenset(
+                    s for s in bundle.elements if any(covers(part, e) for e in edges_of(s))
+                )
+            elements = judged[part]
+        else:
+            notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
+        results.append(
+            Identification(
+                dict(zip(bundle.elements, map(float, row), strict=True)),
+                limit,
+                f"{bundle.name} {bundle.version}",
+                part,
+                whole,
+                elements,
+                notes,
+            )
         )
-        for row, record in zip(probability, counts, strict=True)
-    ]
+    return results
 
 
 def probabilities(
     counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, *, threads: int = 0
 ) -> NDArray[np.float64]:
     """Calibrated probabilities (n, n_elements) of spectra (n, n_energy); raises SpectrumError."""
+    return _judge(counts, axis, bundle, threads)[0]
+
+
+def _judge(
+    counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """Probabilities, and the first recorded channel and number of channels of each spectrum.
+
+    A spectrum that cannot be judged has no channels and probabilities 0; if none of them can
+    be, a SpectrumError says why.
+    """
     _check_axis(axis, bundle)
-    out = np.empty((counts.shape[0], len(bundle.elements)))
+    out = np.zeros((counts.shape[0], len(bundle.elements)))
+    first = np.zeros(counts.shape[0], dtype=np.intp)
+    size = np.zeros(counts.shape[0], dtype=np.intp)
+    reasons: list[SpectrumError] = []
     for begin in range(0, counts.shape[0], _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        record, first, last = _mended(np.asarray(counts[block], dtype=float))
-        n = record.shape[0]
-        total = np.zeros((n, len(bundle.elements)))
-        for shift in bundle.shifts_ev:
+        record, first[block], size[block] = _mended(
+            np.asarray(counts[block], dtype=float), axis, bundle, reasons
+        )
+        usable = np.nonzero(size[block])[0]
+        record, start, length = record[usable], first[block][usable], size[block][usable]
+        total = np.zeros((usable.size, len(bundle.elements)))
+        for shift in bundle.shifts_ev if usable.size else ():
             inputs = network_input(
                 record,
-                np.full(n, axis.offset + first * axis.dispersion + shift),
-                np.full(n, axis.dispersion),
-                np.full(n, last - first),
+                axis.offset + start * axis.dispersion + shift,
+                np.full(usable.size, axis.dispersion),
+                length,
                 bundle.grid,
             )
             total += bundle.logits(inputs, threads=threads)
-        out[block] = bundle.probabilities(total / len(bundle.shifts_ev))
-    return out
+        out[begin + usable] = bundle.probabilities(total / len(bundle.shifts_ev))
+    if reasons and not size.any():
+        raise reasons[0]
+    return out, first, size
 
 
 def _check_axis(axis: EnergyAxis, bundle: ModelBundle) -> None:
@@ -169,34 +203,53 @@ def _check_axis(axis: EnergyAxis, bundle: ModelBundle) -> None:
         )
 
 
-def _mended(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], int, int]:
-    """Counts without NaN, and the range of channels that any spectrum recorded.
+def _mended(
+    counts: NDArray[np.float64],
+    axis: EnergyAxis,
+    bundle: ModelBundle,
+    reasons: list[SpectrumError],
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """Spectra without NaN, moved to begin at channel 0, and the channels each one recorded.
 
-    Channels that are NaN in every spectrum at either end are cut off; other gaps are bridged
-    by straight lines.
+    NaN at the ends was not measured and is cut off, for each spectrum by itself so that its
+    answer does not hang on its neighbours; gaps within are bridged by straight lines. Why a
+    spectrum is unusable (0 channels) is added to ``reasons``.
     """
+    n, width = counts.shape
+    first, size = np.zeros(n, dtype=np.intp), np.full(n, width, dtype=np.intp)
     finite = np.isfinite(counts)
-    if finite.all():
-        first, last = 0, counts.shape[1]
-        record = counts
-    else:
-        anywhere = np.nonzero(finite.any(axis=0))[0]
-        if anywhere.size < _FEWEST_CHANNELS:
-            raise SpectrumError(
-                f"only {anywhere.size} channels hold numbers, the rest is NaN or infinite; "
-                f"at least {_FEWEST_CHANNELS} are needed"
-            )
-        first, last = int(anywhere[0]), int(anywhere[-1]) + 1
-        record = counts[:, first:last].copy()
-        channel = np.arange(record.shape[1])
-        for row, good in zip(record, finite[:, first:last], strict=True):
-            if not good.all():
-                row[~good] = (
-                    np.interp(channel[~good], channel[good], row[good]) if good.any() else 0.0
+    if not finite.all():
+        counts = counts.copy()
+        for i in np.nonzero(~finite.all(axis=1))[0]:
+            good = np.nonzero(finite[i])[0]
+            if good.size < _FEWEST_CHANNELS:
+                reasons.append(
+                    SpectrumError(
+                        f"only {good.size} channels hold numbers, the rest is NaN or infinite; "
+                        f"at least {_FEWEST_CHANNELS} are needed"
+                    )
                 )
-    flat = np.ptp(record, axis=1) == 0
-    if flat.all():
-        raise SpectrumError(
-            f"every channel holds the same value ({record[0, 0]:g}); this is no spectrum"
+                counts[i], size[i] = 0.0, 0
+                continue
+            first[i], size[i] = good[0], good[-1] + 1 - good[0]
+            bridged = np.interp(np.arange(good[0], good[-1] + 1), good, counts[i, good])
+            counts[i, : size[i]], counts[i, size[i] :] = bridged, 0.0
+            try:
+                _check_axis(
+                    EnergyAxis(
+                        axis.offset + int(first[i]) * axis.dispersion, axis.dispersion, int(size[i])
+                    ),
+                    bundle,
+                )
+            except SpectrumError as error:
+                reasons.append(error)
+                size[i] = 0
+    beyond = np.arange(width) >= size[:, None]
+    flat = (size > 0) & (np.where(beyond, counts[:, :1], counts) == counts[:, :1]).all(axis=1)
+    if flat.any():
+        value = counts[np.nonzero(flat)[0][0], 0]
+        reasons.append(
+            SpectrumError(f"every channel holds the same value ({value:g}); this is no spectrum")
         )
-    return record, first, last
+        size[flat] = 0
+    return counts, first, size

@@ -31,8 +31,9 @@ class Identification:
     model : str
         Name and version.
     axis : EnergyAxis
+        Of the recorded channels: NaN at the ends of the record is cut off.
     counts : ndarray, (n_energy,)
-        The spectrum that was judged.
+        The spectrum that was judged, on ``axis``.
     judged : frozenset of str
         Elements with at least one edge inside the record; of the others nothing is said.
     notes : tuple of str
