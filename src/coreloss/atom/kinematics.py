@@ -44,9 +44,8 @@ def characteristic_angle_mrad(energy_loss_ev: Any, beam_energy_kev: Any) -> Any:
 def effective_collection_mrad(alpha_mrad: Any, beta_mrad: Any) -> Any:
     """Collection semi-angle [mrad] that stands for a convergent beam of semi-angle α.
 
-    For α below β the aperture collects nearly all; beyond, the illumination is spread over
-    a disc that the aperture no longer covers, and the collected fraction falls as (β/α)².
-    Here that fraction is turned into a smaller collection angle, exact in the limits of
-    small and of large α (Egerton 2011, section 4.5).
+    A stand-in, good to some per cent up to α = β. For α well above β it overestimates the
+    angular factor of edges at low loss (at 200 keV, α = 30, β = 10 mrad: five times at 50 eV)
+    and underestimates it at high loss, against the integral over aperture and illumination.
     """
     return beta_mrad / (1.0 + (alpha_mrad / beta_mrad) ** 2) ** 0.5
