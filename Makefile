@@ -1,15 +1,18 @@
 # make demo   identify the elements of an example spectrum, in an environment of its own
+# make docs   build the manual into docs/_build
 # make test   run the whole test suite, in an environment of its own
 PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test
+DOCS := .venv-docs
 SOURCES := pyproject.toml constraints.txt $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.npz' -o -name '*.toml' -o -name '*.json' -o -name '*.onnx' 2>/dev/null)
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint docs clean
 help:
 	@echo "make demo    identify the elements of an example spectrum (no torch needed)"
 	@echo "make test    run the test suite (installs torch, for training's tests)"
 	@echo "make lint    ruff and mypy"
+	@echo "make docs    the manual, in docs/_build/index.html"
 	@echo "make clean   remove the environments and outputs"
 
 define environment
@@ -33,7 +36,7 @@ demo: $(DEMO)/.done
 $(TEST)/.done: pyproject.toml constraints.txt
 	$(call environment,$(TEST))
 	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,gos,test,lint]'
+	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,gos,distributed,test,lint]'
 	@# for their edge tables alone, to which ours is compared
 	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps exspy==0.3.2 nionswift-eels-analysis==0.6.13
 	@touch $@
@@ -46,5 +49,13 @@ lint: $(TEST)/.done
 	@$(TEST)/bin/ruff format --check .
 	@$(TEST)/bin/mypy
 
+$(DOCS)/.done: pyproject.toml constraints.txt
+	$(call environment,$(DOCS))
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)/.done
+	@$(DOCS)/bin/sphinx-build -W --keep-going -q docs docs/_build
+
 clean:
-	rm -rf $(DEMO) $(TEST) out build dist
+	rm -rf $(DEMO) $(TEST) $(DOCS) docs/_build out build dist

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coreloss.atom.cross_section import dsigma_de, oscillator_table
+from coreloss.atom.cross_section import angular_factor, dsigma_de, oscillator_table
 from coreloss.atom.kinematics import (
+    aperture_overlap,
     characteristic_angle_mrad,
     effective_collection_mrad,
     lorentz_factor,
@@ -100,6 +101,34 @@ def test_wider_apertures_collect_more(e0: float, alpha: float, beta: float, wide
 def test_convergence_limits() -> None:
     assert effective_collection_mrad(0.0, 10.0) == 10.0
     assert effective_collection_mrad(100.0, 10.0) == pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.1, 10.0), (5.0, 10.0), (10.0, 10.0), (30.0, 10.0)])
+@pytest.mark.parametrize("energy", [500.0, 2000.0])
+def test_convergent_beam_against_the_average_over_its_directions(
+    alpha: float, beta: float, energy: float
+) -> None:
+    """The same integral in another order: over the aperture first, which has a closed form,
+    then over the cone of illumination. 200 keV, below the Bethe ridge."""
+    theta_e = characteristic_angle_mrad(energy, 200.0)
+    u2 = alpha**2 * (np.arange(20_000) + 0.5) / 20_000
+    psi = beta**2 + theta_e**2 - u2
+    root = np.sqrt(psi**2 + 4 * u2 * theta_e**2)
+    with np.errstate(divide="ignore"):
+        inside = np.log((psi + root) / (2 * theta_e**2))
+        outside = np.log(2 * u2 / (root - psi))
+    average = np.where(psi > 0, inside, outside).mean() / energy
+    value = angular_factor(np.array([energy]), 200.0, alpha, beta)[0]
+    assert value == pytest.approx(average, rel=1e-3)
+
+
+def test_share_of_the_aperture() -> None:
+    assert aperture_overlap(20.0 - 1e-9, 10.0, 10.0) == pytest.approx(0.0, abs=1e-6)
+    assert aperture_overlap(1e-9, 10.0, 10.0) == pytest.approx(1.0, abs=1e-6)
+    assert aperture_overlap(20.0, 30.0, 10.0) == pytest.approx(1 / 9)
+    assert aperture_overlap(20.0, 10.0, 30.0) == pytest.approx(1.0)
+    # two unit discs one radius apart share 2π/3 - √3/2
+    assert aperture_overlap(1.0, 1.0, 1.0) == pytest.approx(2 / 3 - 3**0.5 / (2 * np.pi))
 
 
 def test_unknown_edges_and_impossible_parameters_are_refused() -> None:

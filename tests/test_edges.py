@@ -77,7 +77,7 @@ def test_onsets_rise_with_atomic_number() -> None:
 
 
 #: Onsets fall with Z here: O1, O2, O3 are valence-like and scatter, Pm is interpolated
-FALLS = "N2 Pm;O1 Pr;O1 Sm;O1 Eu;O1 Ho;O1 Tm;O2 Re;O3 Hf;O3 W;O3 Re"
+FALLS = "N2 Pm;O1 Pr;O1 Sm;O1 Eu;O1 Er;O2 Re;O3 Hf;O3 W;O3 Re"
 
 
 def test_every_subshell_rises_with_atomic_number_but_for_those_listed() -> None:

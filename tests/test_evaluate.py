@@ -10,7 +10,7 @@ import pytest
 
 from coreloss.edges import ELEMENTS
 from coreloss.evaluate import evaluate_folder, evaluate_simulated
-from coreloss.evaluate.metrics import confusions, rmse, scores
+from coreloss.evaluate.metrics import by_element, confusions, rmse, scores
 from coreloss.evaluate.simulated import oracle
 from coreloss.simulate import load_recipe
 
@@ -45,11 +45,57 @@ def test_confusions_pair_misses_with_false_alarms() -> None:
     assert ("A", "B", 1) in confusions(PRESENT, swapped, ("A", "B", "C"))
 
 
+def test_scores_of_each_element_by_hand() -> None:
+    rows = by_element(PRESENT, SAID >= 0.5, ("A", "B", "C"))
+    assert rows[0] == {"symbol": "C", "spectra": 1, "precision": 0.0, "recall": 0.0, "f1": 0.0}
+    assert {r["symbol"]: r["f1"] for r in rows[1:]} == {"A": 1.0, "B": 1.0}
+    assert [r["symbol"] for r in by_element(PRESENT[1:2], SAID[1:2] >= 0.5, ("A", "B", "C"))] == [
+        "B"
+    ]
+
+
 def test_oracle_errs_as_often_as_gaussian_noise_does() -> None:
     snr = np.full((1, 100_000), 8.0)
-    assert oracle(snr, 8.0, np.random.default_rng(0)).mean() == pytest.approx(0.5, abs=0.01)
-    assert oracle(snr, 7.0, np.random.default_rng(0)).mean() == pytest.approx(0.841, abs=0.01)
-    assert not oracle(np.zeros((1, 1000)), 0.5, np.random.default_rng(0)).any()
+    measured = oracle(snr, np.ones(snr.shape, bool), np.random.default_rng(0))
+    assert (measured >= 8.0).mean() == pytest.approx(0.5, abs=0.01)
+    assert (measured >= 7.0).mean() == pytest.approx(0.841, abs=0.01)
+    # it is not told what is absent: 5 % of the absent elements in range pass 1.64
+    judged = np.arange(100_000)[None, :] < 50_000
+    measured = oracle(np.zeros(snr.shape), judged, np.random.default_rng(0))
+    assert (measured[judged] >= 1.645).mean() == pytest.approx(0.05, abs=0.005)
+    assert not (measured[~judged] >= -100.0).any()
+
+
+def test_oracle_of_all_labels_has_false_alarms_and_misses(step_bundle: Path) -> None:
+    report = evaluate_simulated(load_recipe("annys2023"), 400, 0, model=step_bundle)
+    ceiling = report.scores["oracle"]
+    assert 0.65 < ceiling["exact_match"] < 0.88
+    assert ceiling["precision"] < 1.0
+    assert ceiling["recall"] < 1.0
+
+
+def test_weighted_scores_are_those_of_scikit_learn() -> None:
+    reference = pytest.importorskip("sklearn.metrics").precision_recall_fscore_support
+    rng = np.random.default_rng(1)
+    for share in (0.05, 0.3):
+        present, said = rng.random((40, 12)) < share, rng.random((40, 12))
+        values = scores(present, said, 0.7)
+        expected = reference(present, said >= 0.7, average="weighted", zero_division=0)[:3]
+        assert [values[k] for k in ("precision", "recall", "f1")] == pytest.approx(expected)
+
+
+def test_false_alarms_of_elements_that_never_occur_cost_the_micro_score() -> None:
+    present = np.array([[True, False], [True, False]])
+    said = np.array([[0.9, 0.9], [0.9, 0.1]])
+    values = scores(present, said, 0.5)
+    assert values["f1"] == 1.0
+    assert values["micro_f1"] == pytest.approx(0.8)
+
+
+def test_rmse_leaves_uncounted_elements_out() -> None:
+    counted = np.array([[True, False]])
+    values = scores(np.array([[True, True]]), np.array([[0.5, 0.0]]), 0.5, counted=counted)
+    assert values["rmse"] == pytest.approx(0.5)
 
 
 def test_simulated_evaluation(step_bundle: Path, tmp_path: Path) -> None:
@@ -107,6 +153,23 @@ def test_bad_manifests_get_a_sentence(
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
         evaluate_folder(path, model=step_bundle)
+
+
+def test_unknown_elements_and_empty_ranges_get_a_sentence(
+    manifest: Path, step_bundle: Path
+) -> None:
+    entries = json.loads(manifest.read_text())
+    entries[1]["valid_energy_range_eV"] = [3000.0, 3100.0]
+    manifest.write_text(json.dumps(entries))
+    with pytest.raises(ValueError, match="holds no channel"):
+        evaluate_folder(manifest, model=step_bundle, corrected=True)
+    entries[0]["elements_in_range"] = ["o"]
+    manifest.write_text(json.dumps(entries))
+    with pytest.raises(ValueError, match="lists 'o', expected"):
+        evaluate_folder(manifest, model=step_bundle)
+    manifest.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        evaluate_folder(manifest, model=step_bundle)
 
 
 @pytest.mark.real

@@ -33,6 +33,14 @@ def test_a_step_at_532_ev_is_oxygen(step_bundle: Path, oxygen) -> None:
     assert set(result.found) | set(result.absent) | set(result.not_judged) == set(ELEMENTS)
 
 
+def test_edges_at_the_ends_of_the_record_are_said_not_to_be_covered(step_bundle: Path) -> None:
+    onset = {e.label: e.onset_ev for e in edges_of("Fe")}
+    energy = np.arange(onset["Fe L3"] - 60.0, onset["Fe L2"] + 1.0)
+    result = coreloss.identify(1e5 * (energy / 600) ** -3.0, energy, model=step_bundle)
+    covered = {e["label"]: e["covered"] for e in result.edges("Fe")}
+    assert covered == {"Fe L3": True, "Fe L2": False}
+
+
 def test_batch_gives_what_single_spectra_give(step_bundle: Path, oxygen) -> None:
     energy, counts = oxygen
     other = 1e5 * (energy / 430) ** -2.5

@@ -110,6 +110,29 @@ def test_what_a_kill_leaves_behind_is_cleared_away(recipe: Path, tmp_path: Path)
     assert before == {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
 
 
+def test_a_run_starts_from_the_weights_of_another(recipe: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(recipe, first, quiet=True)
+    changed = tmp_path / "changed.toml"
+    # one chunk at a vanishing rate, and another hidden layer, whose weights are new
+    text = TINY.replace("spectra = 512", "spectra = 64\nlearning_rate = 1e-9\nweight_decay = 0.0")
+    changed.write_text(text.replace("head = [4, 16]", "head = [4, 24]"))
+    train(changed, second, start_from=first, quiet=True)
+    before, after = (
+        load_file(checkpoint.latest(folder) / "mean.safetensors") for folder in (first, second)
+    )
+    trained = [k for k in before if "running" not in k and "tracked" not in k]
+    same = [k for k in trained if before[k].shape == after[k].shape]
+    assert all(np.allclose(before[k], after[k], atol=1e-5) for k in same)
+    assert len(same) < len(trained)
+    state = json.loads((checkpoint.latest(second) / "state.json").read_text())
+    assert state["spectra"] == 64
+    assert state["start"]["spectra"] == 512
+    assert state["start"]["kept_new"] == 3
+    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
+        train(changed, tmp_path / "third", start_from=tmp_path / "none", quiet=True)
+
+
 def test_plateau_halves_the_rate_and_stops_for_good(recipe: Path, tmp_path: Path) -> None:
     schedule = (
         'schedule = "plateau"\nplateau_rise = 1.0\nplateau_patience = 1\n'

@@ -15,11 +15,6 @@ from coreloss.edges import Edge, edges_of, table
 GAS = "the other value is a gas-phase ionisation energy; solids show the edge lower"
 PAIR = "the other table gives both members of the unresolved pair one energy"
 ATLAS = "the chosen value is within 2 eV of the Gatan table that eXSpy carries"
-SUSPECT = (
-    "the chosen value is xraylib's and the worse one: it is off the trend with atomic number; kept "
-    "because the table of oscillator strengths and the shipped model are built on it"
-)
-SUSPECTS = {("Dy", "O1"), ("Er", "N4"), ("Er", "O1"), ("Yb", "N4"), ("Os", "N4"), ("Os", "N5")}
 SCATTER = "no EELS table at hand has this subshell; compilations differ and xraylib's value is kept"
 THORIUM = "photoemission has O5 at 87 eV, O4 at 94 eV (X-ray Data Booklet, Williams)"
 MINOR = (
@@ -37,8 +32,6 @@ def reason(
     gatan: dict[tuple[str, str], float],
 ) -> str:
     """Why the chosen onset stays."""
-    if name != "exspy" and (edge.symbol, edge.subshell) in SUSPECTS:
-        return SUSPECT
     if name != "exspy" and edge.symbol in GASES:
         return GAS
     shell = edge.subshell

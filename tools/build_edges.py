@@ -32,6 +32,12 @@ ONSETS = {
     ("Xe", "M4"): (685.0, "EELS Atlas; xraylib has the gas-phase value"),
     ("Tm", "N5"): (177.0, "by the trend of Er to Yb; eXSpy's Gatan table has 180, xraydb 175.5"),
     ("Tm", "N4"): (180.0, "eXSpy's Gatan table"),
+    ("Dy", "O1"): (49.9, "xraydb; xraylib's 62.9 is 14 eV off the trend of Gd to Er"),
+    ("Er", "N4"): (167.6, "xraydb; xraylib's 176.7 is 9 eV above the unresolved pair"),
+    ("Er", "O1"): (50.6, "xraydb; xraylib's 59.8 is 8 eV off the trend of Tb to Yb"),
+    ("Yb", "N4"): (191.2, "xraydb; xraylib's 198.1 is 8 eV off the trend of Er to Hf"),
+    ("Os", "N5"): (278.5, "photoemission of the metal, as in xraydb; xraylib has 272.8"),
+    ("Os", "N4"): (293.1, "photoemission of the metal, as in xraydb; xraylib has 289.4"),
     ("Th", "N7"): (333.0, "photoemission, Williams in the X-ray Data Booklet"),
     ("U", "N7"): (377.0, "photoemission, Williams in the X-ray Data Booklet"),
 }

@@ -15,18 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from coreloss.atom.gos import Continuum, dipole_density
-from coreloss.atom.scf import solve_atom
+from coreloss.atom.scf import quantum_numbers, solve_atom
 from coreloss.edges import ELEMENTS, edges_of
 
 EXCESS_EV = np.geomspace(0.5, 4000.0, 80)
-
-
-def quantum_numbers(subshell: str) -> tuple[int, int]:
-    """(n, κ) of 'L3' and the like."""
-    n = "KLMNOP".index(subshell[0]) + 1
-    number = int(subshell[1:] or 1)
-    angular = number // 2
-    return n, angular if number % 2 == 0 else -angular - 1
 
 
 def element(symbol: str) -> list[tuple[str, float, np.ndarray]]:

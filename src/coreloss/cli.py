@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from coreloss import __version__
+from coreloss.commands import CommandError, keep
+from coreloss.commands import add_commands as add_model_commands
 
 __all__ = ["main"]
-
-
-class CommandError(Exception):
-    """A sentence for the user; the command ends with exit code 2."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, or 2 if anything failed."""
     parser = _parser()
-    options = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if len(words) > 1 and words[0] == "edges" and words[1] in ("fit", "library"):
+        # element symbols follow 'edges' otherwise
+        words[:2] = [f"edges {words[1]}"]
+    options = parser.parse_args(words)
     if options.run is None:
         parser.print_help()
         return 0
@@ -70,8 +72,24 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", metavar="NAME", help="model name or bundle directory")
     command.add_argument("--signal", help="title or number of the data set in files with several")
     command.add_argument("--threads", type=int, default=0, help="processor threads (default: all)")
+    command.add_argument(
+        "--axis",
+        default="auto",
+        metavar="HOW",
+        help="auto (default: estimate it, and correct it where it is off), as-recorded, shift=EV",
+    )
+    command.add_argument(
+        "--explain", action="store_true", help="every edge found, and why others are rejected"
+    )
+    command.add_argument(
+        "--no-evidence", action="store_true", help="the network alone, without the fit of edges"
+    )
     command.add_argument("--force", action="store_true", help="overwrite the picture")
     command.set_defaults(run=_identify)
+
+    from coreloss.maps.command import add_commands
+
+    add_commands(commands)
 
     command = commands.add_parser("edges", help="look edges up")
     command.add_argument("symbol", nargs="*", help="element symbols")
@@ -82,47 +100,55 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--within", type=float, default=10.0, metavar="EV", help="default 10")
     command.set_defaults(run=_edges)
 
+    command = commands.add_parser(
+        "edges fit", help="fit an edge by Gaussians on a tail (needs coreloss[fit])"
+    )
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--element", required=True, metavar="Mn")
+    command.add_argument("--edge", required=True, metavar="L2,3")
+    command.add_argument(
+        "--window", type=float, nargs=2, required=True, metavar=("A", "B"), help="eV to fit"
+    )
+    command.add_argument(
+        "--background", type=float, nargs=2, metavar=("A", "B"), help="eV before it (automatic)"
+    )
+    command.add_argument(
+        "--shift", type=float, default=0.0, metavar="EV", help="add this to the record's axis"
+    )
+    command.add_argument("--criterion", choices=("bic", "aic"), default="bic")
+    command.add_argument("--name", default="", help="of the shape (the file's name)")
+    command.add_argument("--family", default="own", help="the kind of substance")
+    command.add_argument("--source", default="", help="where it comes from (the file's name)")
+    command.add_argument("--signal", help="title or number of the data set in files with several")
+    command.add_argument("--out", metavar="LIBRARY.toml", help="put the shape into this library")
+    command.add_argument("--plot", metavar="OUT.png", help="also draw the fit")
+    command.add_argument("--force", action="store_true", help="replace picture and shape")
+    command.set_defaults(run=_edges_fit)
+
+    command = commands.add_parser("edges library", help="what edge libraries hold; join them")
+    command.add_argument(
+        "libraries", nargs="*", default=["shipped"], metavar="LIBRARY.toml", help="or 'shipped'"
+    )
+    command.add_argument("--out", metavar="JOINED.toml", help="write them as one")
+    command.add_argument("--force", action="store_true", help="overwrite it")
+    command.set_defaults(run=_edges_library)
+
     command = commands.add_parser("models", help="the models there are")
     command.set_defaults(run=_models)
 
-    command = commands.add_parser("evaluate", help="score a model")
-    command.add_argument(
-        "what", help="a manifest.json of real spectra, or a simulation recipe (default, annys2023)"
-    )
-    command.add_argument("--model", metavar="NAME")
-    command.add_argument("--threshold", type=float, metavar="P")
-    command.add_argument("--corrected", action="store_true", help="apply the manifest's axis")
-    command.add_argument("--spectra", type=int, default=20_000, help="simulated ones (20,000)")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--json", action="store_true")
-    command.add_argument("--out", metavar="REPORT.json", help="also write the report")
-    command.add_argument("--force", action="store_true", help="overwrite the report")
-    command.set_defaults(run=_evaluate)
-
-    command = commands.add_parser("train", help="train a network (needs coreloss[train])")
-    command.add_argument("recipe", help="a recipe.toml, or the name of a shipped one")
-    command.add_argument("--out", required=True, metavar="DIR")
-    command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    command.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes")
-    command.add_argument("--threads", type=int)
-    command.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
-    command.set_defaults(run=_train)
-
-    command = commands.add_parser("export", help="make a model bundle of a training run")
-    command.add_argument("run_dir", metavar="RUN")
-    command.add_argument("bundle_dir", metavar="BUNDLE")
-    command.add_argument("--name", default="default")
-    command.add_argument("--model-version", default="1", metavar="V")
-    command.add_argument("--force", action="store_true", help="replace an existing bundle")
-    command.set_defaults(run=_export)
+    add_model_commands(commands)
     return parser
 
 
 def _identify(options: argparse.Namespace) -> int:
     from coreloss.identification import identify_spectra, load_model
+    from coreloss.identification.axis import parse_axis
     from coreloss.io import load
 
     bundle = load_model(options.model)
+    mode = parse_axis(options.axis)
+    if options.explain and options.no_evidence:
+        raise CommandError("--explain needs the evidence that --no-evidence leaves out; give one")
     pictures = _picture_paths(options)
     signal: Any = options.signal
     if signal is not None and signal.lstrip("-").isdigit():
@@ -132,7 +158,12 @@ def _identify(options: argparse.Namespace) -> int:
         try:
             spectra = load(file, signal=signal).summed()
             result = identify_spectra(
-                spectra, model=bundle, threshold=options.threshold, threads=options.threads
+                spectra,
+                model=bundle,
+                threshold=options.threshold,
+                threads=options.threads,
+                axis_mode=mode,
+                evidence=not options.no_evidence,
             )[0]
             if picture is not None:
                 from coreloss.plot import identification
@@ -157,6 +188,10 @@ def _identify(options: argparse.Namespace) -> int:
                 f"{file}   {axis.start:.0f} to {axis.end:.0f} eV, {axis.dispersion:.3g} eV/channel"
             )
             print(result.table())
+            if options.explain and not result.abstained:
+                print(result.explain())
+            if result.axis_estimate is not None:
+                print(f"  axis: {result.axis_estimate.sentence()}")
             for note in result.notes:
                 print(f"  note: {note}")
             if picture is not None:
@@ -218,6 +253,9 @@ def _models(options: argparse.Namespace) -> int:
         seen = bundle.card.get("training", {}).get("spectra_seen", 0)
         score = bundle.card.get("scores", {}).get("simulated", {})
         text = f"{bundle.name} {bundle.version}   {len(bundle.elements)} elements"
+        if bundle.members:
+            networks = bundle.card.get("training", {}).get("networks", ())
+            text += f", ensemble of {', '.join(networks)}"
         text += f", trained on {seen:,} simulated spectra"
         if score:
             text += f"; simulated F1 {score['f1']:.3f}, exact {score['exact_match']:.3f}"
@@ -225,75 +263,73 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluate(options: argparse.Namespace) -> int:
-    from coreloss.evaluate import evaluate_folder, evaluate_simulated
-    from coreloss.simulate import load_recipe
+def _edges_fit(options: argparse.Namespace) -> int:
+    from dataclasses import replace
 
-    if options.out and Path(options.out).exists() and not options.force:
-        raise CommandError(f"{options.out}: exists already; give --force to overwrite it")
-    if options.what.endswith(".json"):
-        report = evaluate_folder(
-            options.what,
-            model=options.model,
-            corrected=options.corrected,
-            threshold=options.threshold,
-        )
-    else:
-        report = evaluate_simulated(
-            load_recipe(options.what),
-            options.spectra,
-            options.seed,
-            model=options.model,
-            threshold=options.threshold,
-        )
-    if options.out:
-        report.save(options.out)
-    print(json.dumps(report.to_dict(), ensure_ascii=False) if options.json else report.table())
-    return 0
+    from coreloss.io import load
+    from coreloss.simulate.gaussian.fit import fit_edge
+    from coreloss.simulate.gaussian.shapes import read_shapes, write_shapes
 
-
-def _train(options: argparse.Namespace) -> int:
-    _need_torch()
-    from coreloss.training import train
-
-    outcome = train(
-        options.recipe,
-        options.out,
-        resume=options.resume,
-        max_minutes=options.max_minutes,
-        threads=options.threads,
-        device=options.device,
-    )
-    if outcome["finished"]:
-        print(f"finished: {outcome['spectra']:,} spectra in {options.out}")
-    else:
-        print(f"stopped at {outcome['spectra']:,} spectra; --resume goes on")
-    return 0
-
-
-def _export(options: argparse.Namespace) -> int:
-    _need_torch()
-    from coreloss.training import export_bundle
-
-    path = export_bundle(
-        options.run_dir,
-        options.bundle_dir,
-        name=options.name,
-        version=options.model_version,
-        force=options.force,
-    )
-    print(f"wrote {path}")
-    return 0
-
-
-def _need_torch() -> None:
-    import importlib.util
-
-    for package in ("torch", "safetensors"):
-        if importlib.util.find_spec(package) is None:
+    file = Path(options.file)
+    name = options.name or file.stem
+    keep(options.plot, options.force)
+    kept = []
+    if options.out and Path(options.out).exists():
+        shapes = read_shapes(options.out)
+        same = (options.element, options.edge, name)
+        kept = [s for s in shapes if (s.element, s.edge, s.name) != same]
+        if len(kept) < len(shapes) and not options.force:
             raise CommandError(
-                f"this command needs {package}; install it with: pip install 'coreloss[train]'"
+                f"{options.out}: holds {' '.join(same[:2])} {name!r} already; give another "
+                "--name, or --force to replace it"
             )
+    signal: Any = options.signal
+    if signal is not None and signal.lstrip("-").isdigit():
+        signal = int(signal)
+    try:
+        spectra = load(file, signal=signal)
+        result = fit_edge(
+            replace(spectra, axis=spectra.axis.corrected(options.shift)),
+            options.element,
+            options.edge,
+            tuple(options.window),
+            background=tuple(options.background) if options.background else None,
+            name=name,
+            family=options.family,
+            source=options.source or file.name,
+            criterion=options.criterion,
+        )
+    except ValueError as error:
+        sentence = _sentence(error)
+        raise CommandError(sentence if str(file) in sentence else f"{file}: {sentence}") from None
+    if options.plot:
+        from coreloss.plot_edges import edge_fit
+
+        edge_fit(result, options.plot)
+    print(result.table())
+    if options.out:
+        write_shapes([*kept, result.shape], options.out, force=True)
+        print(f"wrote {options.out}, {len(kept) + 1} shapes")
+    return 0
+
+
+def _edges_library(options: argparse.Namespace) -> int:
+    from coreloss.simulate.gaussian.shapes import (
+        format_library,
+        read_shapes,
+        shipped_shapes,
+        write_shapes,
+    )
+
+    shapes = [
+        shape
+        for name in options.libraries
+        for shape in (shipped_shapes() if name == "shipped" else read_shapes(name))
+    ]
+    if options.out:
+        write_shapes(shapes, options.out, force=options.force)
+    print(format_library(shapes))
+    return 0
 
 
 if __name__ == "__main__":

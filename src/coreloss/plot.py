@@ -41,6 +41,8 @@ def identification(
 ) -> Figure:
     """A spectrum with the edges of the elements found, and a periodic table of probabilities.
 
+    With evidence, also the fitted background, what each element contributes, and the residual.
+
     Parameters
     ----------
     result : Identification
@@ -55,10 +57,14 @@ def identification(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 6.6), dpi=150, layout="constrained")
-    upper, lower = figure.subplots(2, 1, height_ratios=(1.45, 1.0))
-    _spectrum(upper, result, title)
-    _periodic_table(lower, result)
+    shown = result.evidence is not None and bool(result.found)
+    figure = Figure(figsize=(10.0, 9.6 if shown else 6.6), dpi=150, layout="constrained")
+    rows = (1.45, 0.85, 0.35, 1.0) if shown else (1.45, 1.0)
+    panels = figure.subplots(len(rows), 1, height_ratios=rows)
+    _spectrum(panels[0], result, title)
+    if shown:
+        _contributions(panels[1], panels[2], result)
+    _periodic_table(panels[-1], result)
     if path is not None:
         save(figure, path)
     return figure
@@ -102,6 +108,12 @@ def _spectrum(axes: Axes, result: Identification, title: str) -> None:
         span = (high - low) or 1.0
         axes.set_ylim(low - 0.05 * span, high + 0.38 * span)
     axes.set_xlim(result.axis.start, result.axis.end)
+    if result.evidence is not None and result.found:
+        under = result.evidence.background
+        axes.plot(
+            result.evidence.energies, np.where(under > 0, under, np.nan) if steep else under,
+            color=_FAINT, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3,
+        )  # fmt: skip
     _edge_marks(axes, result)
     axes.set_xlabel("Energy loss [eV]")
     axes.set_ylabel("Counts")
@@ -113,7 +125,48 @@ def _spectrum(axes: Axes, result: Identification, title: str) -> None:
     if title:
         axes.set_title(title, loc="left", fontsize=11, color=_INK)
     said = ", ".join(result.found) if result.found else "no element found"
+    if result.abstained:
+        said = "no answer"
+    if result.axis_estimate is not None and result.axis_estimate.corrected:
+        said += f"  (axis moved by {result.axis_estimate.shift_ev:+.1f} eV)"
     axes.set_title(said, loc="right", fontsize=11, fontweight="bold", color=_INK)
+
+
+def _contributions(upper: Axes, lower: Axes, result: Identification) -> None:
+    """The record less its fitted background, each element's part, and below it the residual."""
+    evidence = result.evidence
+    assert evidence is not None
+    energy = evidence.energies
+    signal = evidence.counts - evidence.background
+    upper.plot(energy, signal, color=_INK, linewidth=0.8, label="record − background")
+    total = np.zeros_like(signal)
+    for number, symbol in enumerate(result.found):
+        part = evidence.contributions.get(symbol)
+        if part is None:
+            continue
+        total = total + part
+        colour = _COLOURS[number % len(_COLOURS)]
+        upper.fill_between(energy, part, color=colour, alpha=0.22, linewidth=0)
+        upper.plot(energy, part, color=colour, linewidth=1.1, label=symbol)
+    upper.axhline(0.0, color=_FAINT, linewidth=0.6)
+    high = float(max(np.quantile(signal, 0.998), total.max()))
+    span = (high - min(float(np.quantile(signal, 0.01)), 0.0)) or 1.0
+    upper.set_ylim(high - 1.12 * span, high + 0.1 * span)
+    upper.set_ylabel("Counts")
+    upper.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
+    upper.legend(fontsize=7.5, frameon=False, ncols=4, loc="upper right")
+    upper.tick_params(labelbottom=False)
+    sigma = np.where(evidence.sigma > 0, evidence.sigma, np.inf)
+    rest = (signal - total) / sigma
+    reach = max(3.5, float(np.quantile(np.abs(rest), 0.98)))
+    lower.axhspan(-2.0, 2.0, color="#EDEDED", zorder=0)
+    lower.plot(energy, np.clip(rest, -reach, reach), color=_INK, linewidth=0.6)
+    lower.set_ylim(-reach, reach)
+    lower.set_ylabel("residual / σ")
+    lower.set_xlabel("Energy loss [eV]")
+    for axes in (upper, lower):
+        axes.set_xlim(result.axis.start, result.axis.end)
+        axes.spines[["top", "right"]].set_visible(False)
 
 
 def _edge_marks(axes: Axes, result: Identification) -> None:
@@ -122,7 +175,8 @@ def _edge_marks(axes: Axes, result: Identification) -> None:
     for number, symbol in enumerate(result.found):
         colour = _COLOURS[number % len(_COLOURS)]
         for edge in result.edges(symbol):
-            marks.append((edge["onset_ev"], edge["label"], colour, edge["major"]))
+            if edge["covered"]:
+                marks.append((edge["onset_ev"], edge["label"], colour, edge["major"]))
     span = result.axis.end - result.axis.start
     rows: list[float] = []  # right end of the last label in each row
     for onset, label, colour, major in sorted(marks):

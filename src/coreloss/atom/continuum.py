@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from coreloss.atom.radial import SPEED_OF_LIGHT, RadialGrid
 
-__all__ = ["WaveGrid", "continuum_waves", "interpolated"]
+__all__ = ["IonField", "WaveGrid", "continuum_waves", "interpolated"]
 
 Floats = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def _wave(
     """Outward Runge–Kutta integration; ``middle`` is r V halfway between the points.
 
     Matrix elements at high energy are small remainders of oscillating integrals, so a step
-    is divided until it holds a thirtieth of a radian.
+    is divided until it holds a twentieth of a radian.
     """
     n = r.size
     p, q = np.zeros(n), np.zeros(n)
@@ -115,7 +115,7 @@ def _wave(
     for i in range(n - 1):
         width = r[i + 1] - r[i]
         wave = np.sqrt(2.0 * abs(energy - charge[i] / r[i]))
-        parts = min(int(wave * width / 0.033) + 1, 40)
+        parts = min(int(wave * width / 0.05) + 1, 40)
         h = width / parts
         # a parabola through the charges at both ends and in the middle
         bend = 2.0 * (charge[i] + charge[i + 1]) - 4.0 * middle[i]
@@ -141,6 +141,47 @@ def _wave(
                 p[k] *= 1e-100
                 q[k] *= 1e-100
     return p, q
+
+
+@dataclass(frozen=True)
+class IonField:
+    """An atom's potential on a wave grid, for many waves.
+
+    Attributes
+    ----------
+    grid : WaveGrid
+    z : int
+    charge, middle : ndarray, (grid.r.size,) and one fewer
+        r V at the points and halfway between them; -1 beyond the atom's grid.
+    free : int
+        Index from which on the potential is -1/r.
+    """
+
+    grid: WaveGrid
+    z: int
+    charge: Floats
+    middle: Floats
+    free: int
+
+    @classmethod
+    def of_atom(cls, grid: WaveGrid, atom_grid: RadialGrid, potential: Floats, z: int) -> IonField:
+        """Of a potential (atom_grid.size,) [hartree] that ends as -1/r."""
+        charge = _charge(grid.r, atom_grid, potential)
+        middle = _charge(0.5 * (grid.r[1:] + grid.r[:-1]), atom_grid, potential)
+        screened = np.nonzero(np.abs(charge + 1.0) > 1e-7)[0]
+        return cls(grid, z, charge, middle, int(screened[-1]) + 4 if screened.size else 0)
+
+    def wave(self, kappa: int, energy: float, c: float = SPEED_OF_LIGHT) -> tuple[Floats, Floats]:
+        """P and Q, (grid.inner,) [bohr^-1/2 hartree^-1/2], at one energy [hartree]."""
+        grid = self.grid
+        # as far as bound orbitals and screening go, and fast waves no farther than 40 radians
+        far = int(np.searchsorted(grid.r, 40.0 / np.sqrt(2.0 * energy)))
+        end = min(max(grid.inner, self.free, far) + 8, grid.r.size)
+        p, q = _wave(
+            grid.r[:end], self.charge[:end], self.middle[: end - 1], float(self.z), kappa, energy, c
+        )
+        norm = _asymptotic_amplitude(grid.r[:end], p, q, kappa, energy, c)
+        return p[: grid.inner] / norm, q[: grid.inner] / norm
 
 
 def continuum_waves(
@@ -175,16 +216,9 @@ def continuum_waves(
     """
     if np.any(np.asarray(energies) <= 0):
         raise ValueError("continuum waves need positive energies")
-    charge = _charge(grid.r, atom_grid, potential)
-    middle = _charge(0.5 * (grid.r[1:] + grid.r[:-1]), atom_grid, potential)
-    large = np.empty((len(energies), grid.inner))
-    small = np.empty_like(large)
-    for row, energy in enumerate(energies):
-        p, q = _wave(grid.r, charge, middle, float(z), kappa, float(energy), c)
-        norm = _asymptotic_amplitude(grid.r, p, q, kappa, float(energy), c)
-        large[row] = p[: grid.inner] / norm
-        small[row] = q[: grid.inner] / norm
-    return large, small
+    ion = IonField.of_atom(grid, atom_grid, potential, z)
+    waves = [ion.wave(kappa, float(energy), c) for energy in energies]
+    return np.array([p for p, _ in waves]), np.array([q for _, q in waves])
 
 
 def _charge(r: Floats, atom_grid: RadialGrid, potential: Floats) -> Floats:

@@ -1,28 +1,38 @@
-"""Inelastic cross sections of subshells in the dipole approximation.
+"""Inelastic cross sections of subshells.
 
-The oscillator strengths are those of our own Dirac–Slater atoms (`coreloss.atom.gos`) in the
-optical limit; ``tools/build_oscillator_strengths.py`` writes the packed table.
+`dsigma_de` and `partial_cross_section` integrate the generalised oscillator strengths of our
+own Dirac–Slater atoms (`coreloss.atom.gos_table`) over momentum transfer. The simulator works
+with their optical limit: `oscillator_table`, which ``tools/build_oscillator_strengths.py``
+writes, times `angular_factor`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coreloss.atom.kinematics import (
-    BOHR_RADIUS_M,
-    RYDBERG_EV,
-    characteristic_angle_mrad,
-    effective_collection_mrad,
-    nonrelativistic_energy_ev,
-)
+from coreloss.atom.gos_table import Strengths, gos_table
+from coreloss.atom.kinematics import aperture_overlap, characteristic_angle_mrad
+from coreloss.atom.scattering import Convergence, cross_section_rows
 
-__all__ = ["OscillatorTable", "dsigma_de", "oscillator_table"]
+__all__ = [
+    "OscillatorTable",
+    "StrengthTable",
+    "dsigma_de",
+    "dsigma_de_batch",
+    "oscillator_table",
+    "partial_cross_section",
+]
+
+# Gauss–Legendre nodes and weights on 0 … 1
+_GAUSS = np.polynomial.legendre.leggauss(8)
+_NODES = ((0.5 * _GAUSS[0] + 0.5).tolist(), (0.5 * _GAUSS[1]).tolist())
 
 
 @dataclass(frozen=True)
@@ -82,17 +92,36 @@ def oscillator_table() -> OscillatorTable:
 def angular_factor(
     energies_ev: Any, beam_energy_kev: Any, alpha_mrad: Any, beta_mrad: Any, xp: Any = np
 ) -> Any:
-    """ln(1 + (β/θ_E)²) / E [1/eV], the part of dσ/dE that all edges share.
+    """Angular integral of dipole scattering over E [1/eV], the part that all edges share.
 
-    Scattering beyond the Bethe ridge, θ_r ≈ √(E/E₀), is not dipole-like and adds next to
-    nothing, so the collection angle is limited to it (Egerton 2011, section 3.6).
-    Arguments broadcast; the effective collection angle stands for α and β.
+    ∫ 2θ dθ / (θ² + θ_E²) times the share of the electrons scattered through θ that reach
+    the detector; for a parallel beam that is ln(1 + (β/θ_E)²). Scattering beyond the Bethe
+    ridge, θ_r ≈ √(E/E₀), is not dipole-like and adds next to nothing; so the integral ends
+    there (Egerton 2011, section 3.6). Arguments broadcast, energies along the last axis.
     """
     theta_e = characteristic_angle_mrad(energies_ev, beam_energy_kev)
     ridge = 1e3 * xp.sqrt(energies_ev / (1e3 * beam_energy_kev))
-    beta = effective_collection_mrad(alpha_mrad, beta_mrad)
-    beta = xp.where(ridge < beta, ridge, beta + xp.zeros_like(ridge))
-    return xp.log1p((beta / theta_e) ** 2) / energies_ev
+    beta = beta_mrad + xp.zeros_like(ridge)
+    alpha = alpha_mrad + xp.zeros_like(ridge)
+    alpha = xp.where(alpha > 1e-3 * beta, alpha, 1e-3 * beta)
+    near, far = xp.abs(alpha - beta), alpha + beta
+    near, far = (xp.where(limit < ridge, limit, ridge) for limit in (near, far))
+    share = xp.where(alpha > beta, (beta / alpha) ** 2, xp.ones_like(beta))
+    total = share * xp.log1p((near / theta_e) ** 2)
+    # the rest in y = ln(θ² + θ_E²), in which the scattering is even
+    low, high = xp.log(near**2 + theta_e**2), xp.log(far**2 + theta_e**2)
+    for node, weight in zip(*_NODES, strict=True):
+        y = low + (high - low) * node
+        theta = xp.sqrt(xp.clip(xp.exp(y) - theta_e**2, 0.0, None)) + 1e-6
+        total = total + weight * (high - low) * aperture_overlap(theta, alpha, beta, xp)
+    return total / energies_ev
+
+
+class StrengthTable(Protocol):
+    """Where oscillator strengths come from: `GosTable`, `GoshTable`."""
+
+    def strengths(self, symbol: str, subshell: str) -> Strengths:
+        """One subshell; raises ValueError where the table has none."""
 
 
 def dsigma_de(
@@ -103,40 +132,149 @@ def dsigma_de(
     beam_energy_kev: float,
     alpha_mrad: float,
     beta_mrad: float,
+    convergence: Convergence = "overlap",
+    transverse: bool = False,
+    table: StrengthTable | None = None,
 ) -> NDArray[np.float64]:
-    """Differential cross section of one subshell in the dipole approximation.
+    """Differential cross section of one subshell.
 
     Parameters
     ----------
     symbol, subshell : str
         As in ``coreloss.edges``: 'Fe', 'L3'.
-    energies_ev : array_like, (n_energy,) [eV]
-        Energy losses, positive.
+    energies_ev : array_like, (n_energy,) [eV], ascending
+        Energy losses.
     beam_energy_kev : float [keV]
     alpha_mrad, beta_mrad : float [mrad]
         Convergence and collection semi-angles.
+    convergence, transverse
+        As in `coreloss.atom.scattering.cross_section_rows`, which states the physics.
+    table : StrengthTable, optional
+        Other oscillator strengths than those that ship with the package.
 
     Returns
     -------
     ndarray, (n_energy,) [m²/eV]
-        dσ/dE = 4π a₀² R² / T · (1/E) df/dE ln(1 + (β/θ_E)²) (Egerton 2011, eq. 3.151).
+        Zero below the onset.
 
     Raises
     ------
     ValueError
         If the subshell is not in the table or a parameter is not positive.
     """
-    if beam_energy_kev <= 0 or beta_mrad <= 0 or alpha_mrad < 0:
-        raise ValueError(
-            f"beam energy {beam_energy_kev} keV, α {alpha_mrad} mrad, β {beta_mrad} mrad: "
-            "beam energy and β must be positive, α not negative"
-        )
-    table = oscillator_table()
+    return dsigma_de_batch(
+        [(symbol, subshell)],
+        energies_ev,
+        beam_energy_kev=beam_energy_kev,
+        alpha_mrad=alpha_mrad,
+        beta_mrad=beta_mrad,
+        convergence=convergence,
+        transverse=transverse,
+        table=table,
+    )[0, 0]
+
+
+def dsigma_de_batch(
+    edges: Sequence[tuple[str, str]],
+    energies_ev: ArrayLike,
+    *,
+    beam_energy_kev: ArrayLike,
+    alpha_mrad: ArrayLike,
+    beta_mrad: ArrayLike,
+    convergence: Convergence = "overlap",
+    transverse: bool = False,
+    table: StrengthTable | None = None,
+) -> NDArray[np.float64]:
+    """Differential cross sections of many subshells under many conditions.
+
+    Parameters
+    ----------
+    edges : sequence of (symbol, subshell), n_edges
+    energies_ev : array_like, (n_energy,) [eV], ascending
+    beam_energy_kev, alpha_mrad, beta_mrad : array_like, (n,) or scalar [keV, mrad]
+    convergence, transverse, table
+        As in `dsigma_de`.
+
+    Returns
+    -------
+    ndarray, (n, n_edges, n_energy) [m²/eV]
+
+    Raises
+    ------
+    ValueError
+        As `dsigma_de`, and for energies that do not ascend.
+    """
     energies = np.asarray(energies_ev, dtype=float)
-    density = table.density(table.index(symbol, subshell), energies)
-    safe = np.maximum(energies, 1.0)
-    prefactor = (
-        4.0 * np.pi * BOHR_RADIUS_M**2 * RYDBERG_EV**2 / nonrelativistic_energy_ev(beam_energy_kev)
-    )
-    shared = angular_factor(safe, beam_energy_kev, alpha_mrad, beta_mrad)
-    return np.where(energies > 0, prefactor * density * shared, 0.0)
+    if energies.ndim != 1 or np.any(np.diff(energies) < 0):
+        raise ValueError("energies must be one ascending row")
+    source = table if table is not None else gos_table()
+    parts = []
+    for symbol, subshell in edges:
+        strengths = source.strengths(symbol, subshell)
+        rows = cross_section_rows(
+            strengths,
+            beam_energy_kev,
+            alpha_mrad,
+            beta_mrad,
+            convergence=convergence,
+            transverse=transverse,
+        )
+        parts.append(strengths.along_energy(rows, energies))
+    return np.stack(parts, axis=1)
+
+
+def partial_cross_section(
+    symbol: str,
+    subshells: Sequence[str],
+    window_ev: tuple[float, float],
+    *,
+    beam_energy_kev: float,
+    alpha_mrad: float,
+    beta_mrad: float,
+    convergence: Convergence = "overlap",
+    transverse: bool = False,
+    table: StrengthTable | None = None,
+) -> float:
+    """Cross section [m²] of subshells together for losses from a window [eV].
+
+    Parameters
+    ----------
+    symbol : str
+    subshells : sequence of str
+        ('L2', 'L3') for the pair.
+    window_ev : (float, float) [eV]
+        First and last energy loss.
+    beam_energy_kev, alpha_mrad, beta_mrad, convergence, transverse, table
+        As in `dsigma_de`.
+
+    Raises
+    ------
+    ValueError
+        As `dsigma_de`, and for a window that is empty.
+    """
+    start, end = window_ev
+    if not start < end:
+        raise ValueError(f"the window {start:g} to {end:g} eV is empty")
+    source = table if table is not None else gos_table()
+    total = 0.0
+    for subshell in subshells:
+        onset = source.strengths(symbol, subshell).onset_ev
+        if end <= onset:
+            continue
+        # evenly in the logarithm of the excess, where edges are smooth
+        first = max(start - onset, 1e-3)
+        excess = np.geomspace(first, end - onset, 600)
+        values = dsigma_de(
+            symbol,
+            subshell,
+            onset + excess,
+            beam_energy_kev=beam_energy_kev,
+            alpha_mrad=alpha_mrad,
+            beta_mrad=beta_mrad,
+            convergence=convergence,
+            transverse=transverse,
+            table=source,
+        )
+        total += float(np.trapezoid(values * excess, np.log(excess)))
+        total += float(values[0]) * max(0.0, first - max(start - onset, 0.0))
+    return total

@@ -12,6 +12,7 @@ orbitals C. Scofield, Phys. Rev. A 18, 963, 1978). E and q are in atomic units i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import factorial
 from typing import Any
 
@@ -20,6 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from coreloss.atom.continuum import WaveGrid, continuum_waves
+from coreloss.atom.radial import SPEED_OF_LIGHT
 from coreloss.atom.scf import Atom
 
 __all__ = ["HARTREE_EV", "Continuum", "continuum_gos", "dipole_density", "three_j_squared"]
@@ -40,8 +42,8 @@ def three_j_squared(two_j: int, multipole: int, two_j2: int) -> float:
     def fact(twice: int) -> int:
         return factorial(twice // 2)
 
-    triangle = (
-        fact(j1 + j2 - j3) * fact(j1 - j2 + j3) * fact(-j1 + j2 + j3) / fact(j1 + j2 + j3 + 2)
+    triangle = Fraction(
+        fact(j1 + j2 - j3) * fact(j1 - j2 + j3) * fact(-j1 + j2 + j3), fact(j1 + j2 + j3 + 2)
     )
     norm = (
         fact(j1 + m1)
@@ -51,7 +53,7 @@ def three_j_squared(two_j: int, multipole: int, two_j2: int) -> float:
         * fact(j3 + m3)
         * fact(j3 - m3)
     )
-    total = 0.0
+    total = Fraction(0)
     for t in range((j1 + j2 + j3) // 2 + 1):
         terms = (
             t,
@@ -66,7 +68,7 @@ def three_j_squared(two_j: int, multipole: int, two_j2: int) -> float:
         product = 1
         for value in terms:
             product *= factorial(value)
-        total += (-1) ** t / product
+        total += Fraction((-1) ** t, product)
     return float(triangle * norm * total * total)
 
 
@@ -116,10 +118,13 @@ class Continuum:
     atom : Atom
     excess_ev : ndarray, (n_energies,) [eV], positive
         Kinetic energies of the ejected electron.
+    c : float
+        Speed of light in atomic units, as the atom was solved with.
     """
 
     atom: Atom
     excess_ev: Floats
+    c: float = SPEED_OF_LIGHT
     grid: WaveGrid = field(init=False)
     _waves: dict[int, tuple[Floats, Floats]] = field(init=False, default_factory=dict)
     _tables: dict[tuple[int, bytes], Floats] = field(init=False, default_factory=dict)
@@ -137,16 +142,21 @@ class Continuum:
                 self.atom.z,
                 kappa,
                 np.asarray(self.excess_ev) / HARTREE_EV,
+                c=self.c,
             )
         return self._waves[kappa]
 
     def bessel(self, order: int, q: Floats) -> Floats:
-        """j_order(q r) with the weights of the integral, (grid.inner, n_q)."""
+        """j_order(q r), less 1 for order 0, with the integral's weights, (grid.inner, n_q)."""
         key = (order, q.tobytes())
         if key not in self._tables:
             inner = self.grid.inner
             x = np.outer(self.grid.r[:inner], q)
             values = _bessel(order, x.ravel()).reshape(x.shape)
+            if order == 0:
+                # bound and free wave of one κ are orthogonal: without the 1 their numerical
+                # overlap would stand beside the small monopole
+                values -= 1.0
             self._tables[key] = values * self.grid.weight[:inner, None]
         return self._tables[key]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from coreloss.atom.radial import SPEED_OF_LIGHT, BoundState, RadialGrid, bound_state
 
-__all__ = ["Atom", "configuration", "solve_atom"]
+__all__ = ["Atom", "configuration", "quantum_numbers", "solve_atom"]
 
 Floats = NDArray[np.float64]
 
@@ -69,6 +69,19 @@ def configuration(z: int) -> dict[tuple[int, int], float]:
             out[n, angular] = held * 2 * angular / capacity
         out[n, -angular - 1] = held * 2 * (angular + 1) / capacity
     return out
+
+
+def quantum_numbers(subshell: str) -> tuple[int, int]:
+    """(n, κ) of 'L3' and the like.
+
+    Raises ValueError for what is not the name of a subshell.
+    """
+    n = "KLMNOPQ".find(subshell[:1]) + 1
+    number = subshell[1:] or "1"
+    if not n or not subshell or not number.isdigit() or not 1 <= int(number) <= 2 * n - 1:
+        raise ValueError(f"{subshell!r} is no subshell; they are named K, L1, L2, L3, M1, …")
+    angular = int(number) // 2
+    return n, angular if int(number) % 2 == 0 else -angular - 1
 
 
 @dataclass(frozen=True)

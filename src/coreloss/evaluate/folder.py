@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 
 from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis, Spectra
-from coreloss.evaluate.metrics import confusions, scores
+from coreloss.evaluate.metrics import by_element, confusions, scores
 from coreloss.evaluate.report import Report
+from coreloss.evaluate.spectrum_metrics import spectrum_scores
 from coreloss.identification import ModelBundle, identify_spectra, load_model
 from coreloss.io import load
 
@@ -26,6 +28,9 @@ def evaluate_folder(
     model: str | os.PathLike[str] | ModelBundle | None = None,
     corrected: bool = False,
     threshold: float | None = None,
+    elements: Sequence[str] | None = None,
+    axis_mode: str | float = "as-recorded",
+    evidence: bool = False,
 ) -> Report:
     """Score a model on the data sets of a manifest.
 
@@ -42,15 +47,29 @@ def evaluate_folder(
         Take E_true = a + b · E_recorded and the valid range; else the whole record is judged
         as the file has it, as a user would.
     threshold : float, optional
+    elements : sequence of str, optional
+        Sets with another element in range are left out, and their number said; the model's
+        own elements without it.
+    axis_mode, evidence
+        As `coreloss.identify` takes them.
 
     Raises
     ------
     ValueError
-        For a manifest that is none, or a file that cannot be read; nothing is skipped.
+        For a manifest that is none, or a file that cannot be read; nothing else is skipped.
+        For a manifest without any set of these elements alone.
     """
     path = Path(manifest)
     bundle = load_model(model)
-    entries = _entries(path)
+    everything = _entries(path)
+    allowed = set(bundle.elements) & set(elements if elements is not None else bundle.elements)
+    outside = set(ELEMENTS) - allowed
+    entries = [e for e in everything if not outside & set(e["elements_in_range"])]
+    if not entries:
+        raise ValueError(
+            f"{path}: every data set holds an element beyond {' '.join(sorted(allowed))}"
+        )
+    left_out = len(everything) - len(entries)
     shape = (len(entries), len(ELEMENTS))
     present, counted = np.zeros(shape, bool), np.ones(shape, bool)
     probability = np.zeros(shape)
@@ -61,11 +80,13 @@ def evaluate_folder(
         spectrum = load(path.parent / entry["file"]).summed()
         if corrected:
             spectrum = _corrected(spectrum, entry)
-        result = identify_spectra(spectrum, model=bundle, threshold=limit)[0]
+        result = identify_spectra(
+            spectrum, model=bundle, threshold=limit, axis_mode=axis_mode, evidence=evidence
+        )[0]
+        estimate = result.axis_estimate
         for symbol, value in result.probabilities.items():
             probability[row, columns[symbol]] = value if symbol in result.judged else 0.0
-        truth = [s for s in entry["elements_in_range"] if s in columns]
-        unsure = [s for s in entry.get("ambiguous", ()) if s in columns]
+        truth, unsure = list(entry["elements_in_range"]), list(entry.get("ambiguous", ()))
         present[row, [columns[s] for s in truth]] = True
         counted[row, [columns[s] for s in unsure]] = False
         counted[row, [columns[s] for s in truth]] = True
@@ -77,6 +98,7 @@ def evaluate_folder(
                 "found": list(result.found),
                 "missed": [s for s in truth if s not in result.found],
                 "extra": [s for s in result.found if s not in truth and s not in unsure],
+                **({"axis": estimate.to_dict()} if estimate is not None else {}),
             }
         )
     no_carbon = counted.copy()
@@ -87,13 +109,18 @@ def evaluate_folder(
     }
     for values in variants.values():
         values["threshold"] = limit
+    found = (probability >= limit) & counted
     return Report(
-        f"{path.parent.name}/{path.name}, axis {'corrected' if corrected else 'as recorded'}",
+        f"{path.parent.name}/{path.name}, axis {'corrected' if corrected else 'as recorded'}"
+        + (f", {axis_mode}" if axis_mode != "as-recorded" else "")
+        + (f", {left_out} sets of other elements left out" if left_out else ""),
         f"{bundle.name} {bundle.version}",
         len(entries),
         variants,
-        confusions(present & counted, (probability >= limit) & counted, ELEMENTS),
+        confusions(present & counted, found, ELEMENTS),
         sets,
+        by_element(present & counted, found, ELEMENTS),
+        spectrum_scores(present & counted, found).summary(),
     )
 
 
@@ -102,6 +129,8 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not valid JSON ({error})") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not UTF-8 text; give a manifest.json") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ValueError(f"{path}: cannot be read ({reason}); give a manifest.json") from None
@@ -111,6 +140,12 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         for key in ("id", "file", "elements_in_range"):
             if not isinstance(entry, dict) or key not in entry:
                 raise ValueError(f"{path}: data set {number + 1} has no {key!r}")
+        for symbol in (*entry["elements_in_range"], *entry.get("ambiguous", ())):
+            if symbol not in ELEMENTS:
+                raise ValueError(
+                    f"{path}: {entry['id']} lists {symbol!r}, expected one of the "
+                    f"{len(ELEMENTS)} elements that can be identified (`coreloss edges`)"
+                )
     return entries
 
 
@@ -120,6 +155,11 @@ def _corrected(spectrum: Spectra, entry: dict[str, Any]) -> Spectra:
     low, high = entry.get("valid_energy_range_eV", (axis.start, axis.end))
     slack = 0.5 * axis.dispersion
     inside = np.nonzero((axis.energies >= low - slack) & (axis.energies <= high + slack))[0]
+    if inside.size == 0:
+        raise ValueError(
+            f"{entry['file']}: valid_energy_range_eV {low:g}–{high:g} eV holds no channel of the "
+            f"record, {axis.start:g}–{axis.end:g} eV; give a range on the axis as recorded"
+        )
     first, last = int(inside[0]), int(inside[-1]) + 1
     cropped = EnergyAxis(float(axis.energies[first]), axis.dispersion, last - first)
     shift, stretch = entry.get("axis_correction_a_b", (0.0, 1.0))

@@ -8,13 +8,15 @@ Annys, Jannis & Verbeeck 2023: scores weighted over elements, exact match rate, 
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coreloss.evaluate.spectrum_metrics import spectrum_scores
 from coreloss.training.metrics import exact_match_rate, weighted_scores
 
-__all__ = ["confusions", "rmse", "scores"]
+__all__ = ["by_element", "confusions", "rmse", "scores"]
 
 
 def rmse(present: NDArray[np.bool_], probability: NDArray[np.floating]) -> float:
@@ -42,35 +44,55 @@ def scores(
     Returns
     -------
     dict
-        ``precision``, ``recall``, ``f1`` (weighted), ``exact_match``, ``rmse``,
+        ``precision``, ``recall``, ``f1`` (weighted), ``micro_f1`` (over all decisions: weighted
+        scores do not see false alarms of elements that never occur), ``exact_match``, ``rmse``,
         ``spectrum_precision``, ``spectrum_recall``, ``spectrum_f1`` (means over spectra; a
         spectrum without elements has 1 where nothing is found, else 0) and ``recognition``
         (share of spectra with every element found).
     """
     found = probability >= threshold
+    considered = np.ones(present.shape, dtype=bool) if counted is None else counted
     if counted is not None:
         present, found = present & counted, found & counted
-        probability = np.where(counted, probability, 0.0)
     precision, recall, f1 = weighted_scores(present, found)
-    true = (present & found).sum(axis=1)
-    said, are = found.sum(axis=1), present.sum(axis=1)
-    ideal = (said == 0) & (are == 0)
-
-    def share(part: NDArray, whole: NDArray, blank: NDArray) -> NDArray:
-        ratio = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
-        return np.where(blank, 1.0, ratio)
-
+    each = spectrum_scores(present, found)
     return {
         "precision": precision,
         "recall": recall,
         "f1": f1,
+        "micro_f1": float(2 * (present & found).sum() / max(int(present.sum() + found.sum()), 1)),
         "exact_match": exact_match_rate(present, found),
-        "rmse": rmse(present, probability),
-        "spectrum_precision": float(share(true, said, ideal).mean()),
-        "spectrum_recall": float(share(true, are, are == 0).mean()),
-        "spectrum_f1": float(share(2 * true, said + are, ideal).mean()),
-        "recognition": float((true == are).mean()),
+        "rmse": rmse(present[considered], probability[considered]),
+        "spectrum_precision": float(each.precision.mean()),
+        "spectrum_recall": float(each.recall.mean()),
+        "spectrum_f1": float(each.f1.mean()),
+        "recognition": float(each.recognised.mean()),
     }
+
+
+def by_element(
+    present: NDArray[np.bool_], found: NDArray[np.bool_], elements: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Scores of each element that occurs or is said to, weakest F1 first.
+
+    Each entry has ``symbol``, ``spectra`` (that hold it), ``precision``, ``recall`` and
+    ``f1``; precision is 0 for an element never found, recall 0 for one that never occurs.
+    """
+    rows = []
+    for column, symbol in enumerate(elements):
+        are, said = int(present[:, column].sum()), int(found[:, column].sum())
+        true = int((present & found)[:, column].sum())
+        if are or said:
+            rows.append(
+                {
+                    "symbol": symbol,
+                    "spectra": are,
+                    "precision": true / max(said, 1),
+                    "recall": true / max(are, 1),
+                    "f1": 2 * true / (are + said),
+                }
+            )
+    return sorted(rows, key=lambda row: row["f1"])
 
 
 def confusions(

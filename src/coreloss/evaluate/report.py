@@ -15,11 +15,16 @@ _NAMES = {
     "f1": "F1 (weighted)",
     "precision": "precision (weighted)",
     "recall": "recall (weighted)",
+    "micro_f1": "F1 (all decisions)",
     "exact_match": "exact match rate",
     "rmse": "RMSE",
+    "spectrum_precision": "precision (of spectra)",
+    "spectrum_recall": "recall (of spectra)",
     "spectrum_f1": "F1 (mean over spectra)",
     "recognition": "recognition accuracy",
 }
+
+_BOX = ("mean", "whisker_low", "quartile_1", "median", "quartile_3", "outliers")
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,13 @@ class Report:
         'all elements', 'without C', 'oracle', … to the numbers of `metrics.scores` and the
         ``threshold`` they were taken at.
     confusions : list of (true, said, times)
+    by_element : list of dict
+        Entries of `metrics.by_element`.
     sets : list of dict
         ``id``, ``truth``, ``found``, ``missed``, ``extra`` of each real set.
+    spectrum_scores : dict of str to dict
+        Box-plot numbers of each spectrum's precision, recall and F1; see
+        `spectrum_metrics.SpectrumScores.summary`.
     """
 
     title: str
@@ -45,6 +55,8 @@ class Report:
     scores: dict[str, dict[str, float]]
     confusions: list[tuple[str, str, int]] = field(default_factory=list)
     sets: list[dict[str, Any]] = field(default_factory=list)
+    by_element: list[dict[str, Any]] = field(default_factory=list)
+    spectrum_scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -54,7 +66,9 @@ class Report:
             "spectra": self.n_spectra,
             "scores": self.scores,
             "confusions": [list(entry) for entry in self.confusions],
+            "by_element": self.by_element,
             "sets": self.sets,
+            "spectrum_scores": self.spectrum_scores,
         }
 
     def table(self) -> str:
@@ -68,8 +82,16 @@ class Report:
                 for n in names
             )
             lines.append(f"{label:<26}{cells}")
+        if self.spectrum_scores:
+            lines += ["", f"{'each spectrum':<14}" + "".join(f"{n:>13}" for n in _BOX)]
+            for name, box in self.spectrum_scores.items():
+                lines.append(f"  {name:<12}" + "".join(f"{box[n]:>13.3f}" for n in _BOX))
         if self.sets:
             lines += ["", *(_set_line(entry) for entry in self.sets)]
+        if self.by_element:
+            lines += ["", "weakest elements: F1 (spectra)"]
+            weak = (f"{e['symbol']} {e['f1']:.2f} ({e['spectra']})" for e in self.by_element[:16])
+            lines.append("  " + ", ".join(weak))
         if self.confusions:
             lines += ["", "true → said (times)"]
             said = (f"{true} → {what} ({times})" for true, what, times in self.confusions[:24])

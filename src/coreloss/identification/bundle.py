@@ -2,7 +2,9 @@
 
 A bundle is a directory with ``model.onnx`` (input ``spectrum`` (n, channels, grid), output
 ``logits`` (n, elements)) and ``card.json``: elements, input grid and channels, calibration,
-threshold, training recipe and measured scores. Nothing in it is executable.
+threshold, training recipe and measured scores. The bundle of an ensemble has, instead of
+``model.onnx``, a directory for each of the ``members`` that its card lists, bundles
+themselves; it averages their probabilities. Nothing in it is executable.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.edges import ELEMENTS
-from coreloss.networks.inputs import CHANNELS, Grid
+from coreloss.networks.inputs import CHANNEL_SETS, Grid, network_input
 
 __all__ = ["ModelBundle", "ModelError", "list_models", "load_model"]
 
@@ -47,6 +49,10 @@ class ModelBundle:
         Calibration: probability = sigmoid(slope · logit + intercept).
     shifts_ev : tuple of float [eV]
         Shifts of the axis over which logits are averaged.
+    channels : tuple of str
+        What the network sees; one of ``coreloss.networks.inputs.CHANNEL_SETS``.
+    members : tuple of ModelBundle
+        Of an ensemble, in which grid and channels are those of the first member; else empty.
     card : dict
         The whole card.
     """
@@ -60,6 +66,8 @@ class ModelBundle:
     slope: float
     intercept: float
     shifts_ev: tuple[float, ...]
+    channels: tuple[str, ...]
+    members: tuple[ModelBundle, ...] = field(repr=False)
     card: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -69,13 +77,7 @@ class ModelBundle:
         Raises ModelError with one sentence for anything that is not a usable bundle.
         """
         folder = Path(path)
-        for name in ("card.json", "model.onnx"):
-            if not (folder / name).is_file():
-                raise ModelError(
-                    f"{folder}: holds no {name}, so it is no model bundle; "
-                    "give a directory written by 'coreloss export' or a name that "
-                    "'coreloss models' lists"
-                )
+        _require(folder, "card.json")
         try:
             card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
             if card["format"] != _FORMAT:
@@ -83,6 +85,11 @@ class ModelBundle:
                     f"{folder}: has bundle format {card['format']}, this version of coreloss "
                     f"reads {_FORMAT}; install the matching version"
                 )
+            members = tuple(str(name) for name in card.get("members", ()))
+            if any(name != Path(name).name or name.startswith(".") for name in members):
+                raise ValueError(f"members are {members}, not folders of the bundle")
+            if not members:
+                _require(folder, "model.onnx")
             bundle = cls(
                 folder,
                 str(card["name"]),
@@ -93,6 +100,8 @@ class ModelBundle:
                 float(card["calibration"]["slope"]),
                 float(card["calibration"]["intercept"]),
                 tuple(float(shift) for shift in card.get("shift_average_ev", (0.0,))),
+                tuple(card["input"].get("channels", ())),
+                tuple(cls.open(folder / name) for name in members),
                 card,
             )
         except ModelError:
@@ -102,7 +111,8 @@ class ModelBundle:
                 f"{folder}: its card.json cannot be read ({error!r}); export the model again"
             ) from None
         unknown = set(bundle.elements) - set(ELEMENTS)
-        if unknown or list(card["input"].get("channels", ())) != list(CHANNELS):
+        others = any(member.elements != bundle.elements for member in bundle.members)
+        if unknown or others or bundle.channels not in CHANNEL_SETS.values():
             raise ModelError(
                 f"{folder}: was made for other elements or input channels than this version of "
                 "coreloss knows; export the model again"
@@ -112,8 +122,14 @@ class ModelBundle:
     def logits(self, inputs: NDArray[np.float32], *, threads: int = 0) -> NDArray[np.float32]:
         """Logits (n, n_elements) of network inputs (n, channels, grid) float32.
 
-        ``threads`` limits the processor threads; 0 takes all.
+        ``threads`` limits the processor threads; 0 takes all. Raises ModelError for an
+        ensemble, which has no logits of its own; see `predict`.
         """
+        if self.members:
+            raise ModelError(
+                f"{self.path}: is an ensemble of {len(self.members)} networks; take the logits of "
+                "its members"
+            )
         session = _session(str(self.path / "model.onnx"), threads)
         expected = session.get_inputs()[0]
         sizes = [n for n in expected.shape[1:] if isinstance(n, int)]
@@ -134,13 +150,63 @@ class ModelBundle:
             )
         return out
 
+    def predict(
+        self,
+        counts: NDArray,
+        offset: NDArray,
+        dispersion: NDArray,
+        size: NDArray,
+        *,
+        threads: int = 0,
+    ) -> NDArray[np.float64]:
+        """Calibrated probabilities (n, n_elements) of recorded spectra.
+
+        Logits are averaged over the shifts of the axis; an ensemble averages the
+        probabilities of its members (Annys et al. 2023), then calibrates their mean.
+
+        Parameters
+        ----------
+        counts : ndarray, (n, n_energy) [counts/channel], finite
+        offset, dispersion, size : ndarray, (n,)
+            As for `coreloss.networks.inputs.rebin`.
+        threads : int
+            Processor threads; 0 takes all.
+        """
+        inputs: dict[tuple[Grid, tuple[str, ...], float], NDArray[np.float32]] = {}
+
+        def of(member: ModelBundle) -> NDArray[np.float64]:
+            total = np.zeros((counts.shape[0], len(member.elements)))
+            for shift in member.shifts_ev:
+                key = (member.grid, member.channels, shift)
+                if key not in inputs:  # members mostly share theirs
+                    inputs[key] = network_input(
+                        counts, offset + shift, dispersion, size, member.grid, member.channels
+                    )
+                total += member.logits(inputs[key], threads=threads)
+            return member.probabilities(total / len(member.shifts_ev))
+
+        if not self.members:
+            return of(self)
+        mean = np.mean([of(member) for member in self.members], axis=0)
+        mean = np.clip(mean, 1e-9, 1.0 - 1e-9)
+        return self.probabilities(np.log(mean / (1.0 - mean)))
+
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probabilities of logits, same shape."""
         z = np.clip(self.slope * np.asarray(logits, dtype=float) + self.intercept, -60.0, 60.0)
         return np.asarray(1.0 / (1.0 + np.exp(-z)))
 
 
-@lru_cache(maxsize=8)
+def _require(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        raise ModelError(
+            f"{folder}: holds no {name}, so it is no model bundle; "
+            "give a directory written by 'coreloss export' or a name that "
+            "'coreloss models' lists"
+        )
+
+
+@lru_cache(maxsize=16)
 def _session(path: str, threads: int) -> Any:
     import onnxruntime
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis, Spectra
+from coreloss.identification.abstain import reason_to_abstain
+from coreloss.identification.axis import AxisEstimate, estimate_axis
 from coreloss.identification.bundle import ModelBundle, load_model
+from coreloss.identification.candidates import candidate_sets
+from coreloss.identification.evidence import Evidence, gather
+from coreloss.identification.gain_steps import without_gain_step
 from coreloss.identification.result import Identification, covers
-from coreloss.networks.inputs import network_input
 
-__all__ = ["SpectrumError", "identify", "identify_spectra", "probabilities"]
+__all__ = ["DEFAULT_AXIS_MODE", "SpectrumError", "identify", "identify_spectra", "probabilities"]
+
+#: what is done about energy axes where nothing is said
+DEFAULT_AXIS_MODE = "as-recorded"
 
 _FEWEST_CHANNELS = 8
 _LEAST_EV = 15.0
@@ -31,6 +39,8 @@ def identify(
     model: str | os.PathLike[str] | ModelBundle | None = None,
     threshold: float | None = None,
     threads: int = 0,
+    axis_mode: str | float = DEFAULT_AXIS_MODE,
+    evidence: bool = False,
 ) -> Identification | list[Identification]:
     """Which elements are in a spectrum, or in each of a batch.
 
@@ -46,6 +56,11 @@ def identify(
         Probability from which an element is called present; the model's own without it.
     threads : int
         Processor threads; 0 takes all.
+    axis_mode : str or float
+        'as-recorded'; 'auto' to estimate shift and stretch of the axis from the sum of the
+        spectra and correct them; or electronvolts to add to the axis.
+    evidence : bool
+        Fit every candidate's edges, and join network and fit in one probability.
 
     Returns
     -------
@@ -85,7 +100,12 @@ def identify(
             "they must agree"
         )
     results = identify_spectra(
-        Spectra(np.atleast_2d(values), axis), model=model, threshold=threshold, threads=threads
+        Spectra(np.atleast_2d(values), axis),
+        model=model,
+        threshold=threshold,
+        threads=threads,
+        axis_mode=axis_mode,
+        evidence=evidence,
     )
     return results[0] if values.ndim == 1 else results
 
@@ -96,6 +116,8 @@ def identify_spectra(
     model: str | os.PathLike[str] | ModelBundle | None = None,
     threshold: float | None = None,
     threads: int = 0,
+    axis_mode: str | float = DEFAULT_AXIS_MODE,
+    evidence: bool = False,
 ) -> list[Identification]:
     """Identify every spectrum of ``spectra``, in the order of its navigation axes.
 
@@ -105,14 +127,23 @@ def identify_spectra(
     limit = bundle.threshold if threshold is None else float(threshold)
     if not 0.0 < limit < 1.0:
         raise SpectrumError(f"threshold is {limit}; it must lie between 0 and 1")
-    axis = spectra.axis
-    counts = spectra.counts.reshape(-1, axis.size)
+    recorded = spectra.axis
+    counts, joins = _levelled(spectra.counts.reshape(-1, recorded.size), recorded)
+    estimate = _axis_estimate(counts, recorded, bundle, threads, axis_mode)
+    axis = estimate.applied(recorded) if estimate is not None else recorded
     probability, first, size = _judge(counts, axis, bundle, threads)
+    lowest, highest = bundle.grid.boundaries[[0, -1]]
     judged: dict[EnergyAxis, frozenset[str]] = {}
     results = []
-    for row, record, begin, length in zip(probability, counts, first, size, strict=True):
+    for number, (row, record, begin, length) in enumerate(
+        zip(probability, counts, first, size, strict=True)
+    ):
         notes, part, whole = spectra.notes, axis, np.asarray(record, dtype=float)
+        notes = (*notes, joins[number]) if number in joins else notes
         elements: frozenset[str] = frozenset()
+        values = dict(zip(bundle.elements, map(float, row), strict=True))
+        proof: Evidence | None = None
+        abstained = ""
         if length:
             if length < axis.size:
                 part = EnergyAxis(
@@ -121,23 +152,95 @@ def identify_spectra(
                 whole = whole[begin : begin + length]
             if part not in judged:
                 judged[part] = frozenset(
-                    s for s in bundle.elements if any(covers(part, e) for e in edges_of(s))
+                    s
+                    for s in bundle.elements
+                    if any(covers(part, e) and lowest < e.onset_ev < highest for e in edges_of(s))
                 )
             elements = judged[part]
+            mended = _bridged(whole)
+            abstained = reason_to_abstain(mended, part)
+            if abstained:
+                elements, values = frozenset(), dict.fromkeys(values, 0.0)
+            elif evidence:
+                proof = gather(mended, part, values, elements, limit)
+                values |= {s: e.probability for s, e in proof.elements.items()}
         else:
             notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
         results.append(
             Identification(
-                dict(zip(bundle.elements, map(float, row), strict=True)),
+                values,
                 limit,
                 f"{bundle.name} {bundle.version}",
                 part,
                 whole,
                 elements,
                 notes,
+                estimate,
+                proof,
+                candidate_sets(values, elements, part, limit),
+                abstained,
             )
         )
     return results
+
+
+def _levelled(counts: NDArray, axis: EnergyAxis) -> tuple[NDArray, dict[int, str]]:
+    """Spectra (n, n_energy) without steps of gain, and what was done to which."""
+    notes: dict[int, str] = {}
+    changed: dict[int, NDArray[np.float64]] = {}
+    for row, record in enumerate(counts):
+        if np.isfinite(record).all():
+            values, note = without_gain_step(record, axis)
+            if note:
+                notes[row] = note
+                if not np.array_equal(values, record):
+                    changed[row] = values
+    if changed:
+        counts = np.array(counts, dtype=float)
+        for row, values in changed.items():
+            counts[row] = values
+    return counts, notes
+
+
+def _axis_estimate(
+    counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, threads: int, mode: str | float
+) -> AxisEstimate | None:
+    """What is said about the axis that all spectra share; None as recorded."""
+    if mode == "as-recorded":
+        return None
+    if not isinstance(mode, str):
+        return AxisEstimate("given", float(mode), 1.0, float("nan"), 0.0, 1.0)
+    if mode != "auto":
+        raise SpectrumError(
+            f"axis mode is {mode!r}; give 'as-recorded', 'auto' or electronvolts to add"
+        )
+    _check_axis(axis, bundle)
+    finite = np.isfinite(counts)
+    total = np.where(finite, counts, 0.0).sum(axis=0, dtype=float)
+    total[~finite.any(axis=0)] = np.nan
+    record, first, size = _mended(total[None], axis, bundle, [])
+    length = int(size[0])
+    if not length:
+        return None
+    begin = axis.offset + int(first[0]) * axis.dispersion
+    part, record = EnergyAxis(begin, axis.dispersion, length), record[0, :length]
+    if reason_to_abstain(record, part):
+        return None
+    estimate = estimate_axis(record, part, bundle, threads=threads)
+    # it is stated for the middle of the recorded channels, which may not be the axis's own
+    move = (part.offset + 0.5 * (length - 1) * part.dispersion) - (
+        axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
+    )
+    return replace(estimate, shift_ev=estimate.shift_ev - (estimate.stretch - 1.0) * move)
+
+
+def _bridged(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One spectrum with straight lines over its gaps."""
+    good = np.isfinite(counts)
+    if good.all():
+        return counts
+    places = np.arange(counts.size)
+    return np.asarray(np.interp(places, places[good], counts[good]))
 
 
 def probabilities(
@@ -167,17 +270,14 @@ def _judge(
         )
         usable = np.nonzero(size[block])[0]
         record, start, length = record[usable], first[block][usable], size[block][usable]
-        total = np.zeros((usable.size, len(bundle.elements)))
-        for shift in bundle.shifts_ev if usable.size else ():
-            inputs = network_input(
+        if usable.size:
+            out[begin + usable] = bundle.predict(
                 record,
-                axis.offset + start * axis.dispersion + shift,
+                axis.offset + start * axis.dispersion,
                 np.full(usable.size, axis.dispersion),
                 length,
-                bundle.grid,
+                threads=threads,
             )
-            total += bundle.logits(inputs, threads=threads)
-        out[begin + usable] = bundle.probabilities(total / len(bundle.shifts_ev))
     if reasons and not size.any():
         raise reasons[0]
     return out, first, size

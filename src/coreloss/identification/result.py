@@ -15,6 +15,10 @@ from coreloss.energy import EnergyAxis
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from coreloss.identification.axis import AxisEstimate
+    from coreloss.identification.candidates import CandidateSet
+    from coreloss.identification.evidence import Evidence
+
 __all__ = ["Identification"]
 
 
@@ -38,6 +42,14 @@ class Identification:
         Elements with at least one edge inside the record; of the others nothing is said.
     notes : tuple of str
         What was done to the record.
+    axis_estimate : AxisEstimate, optional
+        What is said about the energy axis, and its correction; ``axis`` is the corrected one.
+    evidence : Evidence, optional
+        Every edge of the candidates, where it was asked for.
+    sets : tuple of CandidateSet
+        Rivals of which one is there: "Pr or Nd".
+    abstained : str
+        Why nothing is said of this record; empty where something is.
     """
 
     probabilities: dict[str, float]
@@ -47,6 +59,10 @@ class Identification:
     counts: NDArray[np.float64] = field(repr=False)
     judged: frozenset[str] = field(repr=False)
     notes: tuple[str, ...] = ()
+    axis_estimate: AxisEstimate | None = None
+    evidence: Evidence | None = field(default=None, repr=False)
+    sets: tuple[CandidateSet, ...] = ()
+    abstained: str = ""
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -68,21 +84,26 @@ class Identification:
         return tuple(s for s in self.probabilities if s not in self.judged)
 
     def edges(self, symbol: str) -> list[dict[str, Any]]:
-        """The edges of an element that the record covers, majors first, as plain dicts."""
-        covered = [edge for edge in edges_of(symbol) if covers(self.axis, edge)]
+        """The edges of an element inside the record, majors first, as plain dicts.
+
+        ``covered`` tells whether the record shows the edge: some channels before its onset,
+        and some after.
+        """
+        inside = [e for e in edges_of(symbol) if self.axis.start <= e.onset_ev <= self.axis.end]
         return [
             {
                 "label": edge.label,
                 "onset_ev": edge.onset_ev,
                 "major": edge.major,
                 "shape": edge.shape,
+                "covered": covers(self.axis, edge),
             }
-            for edge in sorted(covered, key=lambda e: (not e.major, e.onset_ev))
+            for edge in sorted(inside, key=lambda e: (not e.major, e.onset_ev))
         ]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the counts, for JSON."""
-        return {
+        out: dict[str, Any] = {
             "elements": [
                 {
                     "symbol": symbol,
@@ -97,21 +118,32 @@ class Identification:
             "model": self.model,
             "range_ev": [round(self.axis.start, 2), round(self.axis.end, 2)],
             "notes": list(self.notes),
+            "sets": [group.to_dict() for group in self.sets],
+            "abstained": self.abstained or None,
         }
+        if self.axis_estimate is not None:
+            out["axis"] = self.axis_estimate.to_dict()
+        if self.evidence is not None:
+            out["evidence"] = [self.evidence.elements[s].to_dict() for s in self.evidence.elements]
+        return out
 
     def table(self) -> str:
         """A short text table: the elements found, then the nearest of those not."""
+        if self.abstained:
+            return f"  no answer: {self.abstained}"
         lines = []
         if self.found:
             for symbol in self.found:
+                covered = [e for e in self.edges(symbol) if e["covered"]]
                 names = ", ".join(
-                    f"{e['label'].split()[1]} {e['onset_ev']:.0f}" for e in self.edges(symbol)[:5]
+                    f"{e['label'].split()[1]} {e['onset_ev']:.0f}" for e in covered[:5]
                 )
                 lines.append(
                     f"  {symbol:<3} {100 * self.probabilities[symbol]:5.1f} %   {names} eV"
                 )
         else:
-            lines.append("  no element found")
+            lines.append("  no element found: no edge of one stands out in this record")
+        lines += [f"  {group}" for group in self.sets]
         rest = sorted(self.absent, key=lambda s: -self.probabilities[s])
         near = [s for s in rest if self.probabilities[s] >= 0.1][:4]
         if near:
@@ -122,6 +154,17 @@ class Identification:
             more = " …" if len(self.not_judged) > 12 else ""
             lines.append(f"  no edge in range, not judged: {shown}{more}")
         return "\n".join(lines)
+
+    def explain(self) -> str:
+        """Every edge of the elements found and why others were rejected, as text.
+
+        Raises ValueError where the identification was made without evidence.
+        """
+        if self.abstained:
+            return f"  no answer: {self.abstained}"
+        if self.evidence is None:
+            raise ValueError("identified without evidence; identify with evidence=True")
+        return self.evidence.text(self.found)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """The spectrum with its edges, and a periodic table; see `coreloss.plot.identification`."""

@@ -15,9 +15,27 @@ from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
-__all__ = ["CHANNELS", "DEFAULT_GRID", "Grid", "features", "network_input", "rebin"]
+__all__ = [
+    "CHANNELS",
+    "CHANNEL_SETS",
+    "DEFAULT_GRID",
+    "PLAIN",
+    "Grid",
+    "features",
+    "network_input",
+    "plain",
+    "rebin",
+]
 
 CHANNELS = ("root counts", "detrended log counts", "local contrast", "step significance", "mask")
+
+#: What the networks of Annys et al. 2023 see.
+PLAIN = ("counts over maximum",)
+
+CHANNEL_SETS = {"features": CHANNELS, "counts": PLAIN}
+
+# Annys et al. blank what lies below [eV]: plasmons would take the place of the maximum.
+_PLAIN_FROM_EV = 75.5
 
 # Half widths, in grid channels, of the running means behind the last three channels.
 _CONTRAST_HALF = 24
@@ -104,7 +122,10 @@ DEFAULT_GRID = Grid(start_ev=40.0, step_ev=1.0, resolving_power=600.0, size=1600
 #: The grid of Annys et al. 2023: 3,072 channels of 1 eV centred on 0 … 3071 eV.
 ANNYS_GRID = Grid(start_ev=-0.5, step_ev=1.0, resolving_power=float("inf"), size=3072)
 
-GRIDS = {"default": DEFAULT_GRID, "annys2023": ANNYS_GRID}
+#: The input of Kong et al. 2022: 90 to 1,000 eV, 4,550 channels of 0.2 eV.
+KONG_GRID = Grid(start_ev=90.0, step_ev=0.2, resolving_power=float("inf"), size=4550)
+
+GRIDS = {"default": DEFAULT_GRID, "annys2023": ANNYS_GRID, "kong2022": KONG_GRID}
 
 
 def rebin(counts: Any, offset: Any, dispersion: Any, size: Any, grid: Grid) -> tuple[Any, Any]:
@@ -246,11 +267,33 @@ def features(values: Any, mask: Any, grid: Grid) -> Any:
     return xp.astype(channels, xp.float32)
 
 
-def network_input(counts: Any, offset: Any, dispersion: Any, size: Any, grid: Grid) -> Any:
-    """The input of a network for recorded spectra: ``rebin``, then ``features``.
+def plain(values: Any, mask: Any, grid: Grid) -> Any:
+    """One channel: counts over their maximum; zero below 76 eV and outside the record.
 
-    Parameters as in `rebin`. Returns array, (n, 5, grid.size) float32.
+    Parameters as in `features`. Returns array, (n, 1, grid.size) float32.
     """
+    xp = array_namespace(values)
+    beyond = xp.asarray(grid.energies >= _PLAIN_FROM_EV, device=device_of(values))
+    y = values * xp.astype(mask, values.dtype) * xp.astype(beyond, values.dtype)[None, :]
+    peak = xp.max(y, axis=1, keepdims=True)
+    y = y / xp.where(peak > 0, peak, xp.ones_like(peak))
+    return xp.astype(y, xp.float32)[:, None, :]
+
+
+def network_input(
+    counts: Any,
+    offset: Any,
+    dispersion: Any,
+    size: Any,
+    grid: Grid,
+    channels: tuple[str, ...] = CHANNELS,
+) -> Any:
+    """The input of a network for recorded spectra: ``rebin``, then ``features`` or ``plain``.
+
+    Parameters as in `rebin`, and one of the ``CHANNEL_SETS``. Returns array,
+    (n, len(channels), grid.size) float32.
+    """
+    made = plain if channels == PLAIN else features
     xp = array_namespace(counts)
     # blocks that stay in a processor's cache are several times faster than the whole
     block = _BLOCK if str(device_of(counts)) == "cpu" else counts.shape[0]
@@ -258,6 +301,6 @@ def network_input(counts: Any, offset: Any, dispersion: Any, size: Any, grid: Gr
     for begin in range(0, counts.shape[0], max(block, 1)):
         rows = slice(begin, begin + block)
         parts.append(
-            features(*rebin(counts[rows], offset[rows], dispersion[rows], size[rows], grid), grid)
+            made(*rebin(counts[rows], offset[rows], dispersion[rows], size[rows], grid), grid)
         )
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)

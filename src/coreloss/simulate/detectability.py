@@ -69,7 +69,7 @@ def signal_to_noise(
     signal = xp.reshape(flat, (n, n_slots, N_BINS))
 
     electrons = xp.astype(width, xp.float32) * per_ev  # electrons per unit and bin
-    counts = total * electrons
+    counts = xp.clip(total * electrons, 0.0, None)  # Fourier transforms leave less than nothing
     variance = counts + (model_error * counts) ** 2
     variance = variance + constant * xp.astype(width, xp.float32) + 1e-12
     sigma = xp.sqrt(variance)

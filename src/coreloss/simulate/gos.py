@@ -145,13 +145,7 @@ def _chunk(
     shapes = _element_shapes(xp, rng, element, chemical, variants, n_grid)
     features = add_near_edge(xp, rng, shapes, draws, rows, element, chemical, recipe, library, put)
     energies = np.maximum(np.arange(n_grid, dtype=np.float32), 20.0)[None, :]
-    shared = angular_factor(
-        put(energies),
-        put(draws.beam_energy_kev[:, None]),
-        put(draws.alpha_mrad[:, None]),
-        put(draws.beta_mrad[:, None]),
-        xp,
-    )
+    shared = _angular_factor(xp, draws, n_grid, put)
     index = put(rows, np.int64)
     shapes = shapes * shared[index] * put(draws.amounts[rows, slots][:, None])
 
@@ -239,6 +233,23 @@ def _chunk(
         background,
         shapes,
     )
+
+
+def _angular_factor(xp: Any, draws: Draws, n_grid: int, put: Any) -> Any:
+    """`angular_factor` on the grid, (n, n_grid) [1/eV]: exact at nodes, smooth between."""
+    nodes = np.geomspace(20.0, n_grid + 1.0, 40)
+    energies = np.maximum(np.arange(n_grid, dtype=float), 20.0)
+    # linear interpolation in log energy, as one matrix product
+    place = np.interp(np.log(energies), np.log(nodes), np.arange(nodes.size))
+    hat = np.maximum(1.0 - np.abs(place[None, :] - np.arange(nodes.size)[:, None]), 0.0)
+    at_nodes = angular_factor(
+        put(nodes[None, :]),
+        put(draws.beam_energy_kev[:, None]),
+        put(draws.alpha_mrad[:, None]),
+        put(draws.beta_mrad[:, None]),
+        xp,
+    )
+    return xp.exp(xp.log(at_nodes) @ put(hat))
 
 
 def _shape_variants(

@@ -162,6 +162,7 @@ def fine_structure_parameters(
     width_ev: tuple[float, float],
     diameter_pm: tuple[float, float],
     positive_first: bool,
+    bonds: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Random lifetime-broadened peaks for n edges.
 
@@ -169,7 +170,10 @@ def fine_structure_parameters(
     (n, degree[1]) float32; weights are zero beyond an edge's own number of peaks.
     With ``positive_first`` the weights oscillate and fall with energy, as scattering from
     neighbouring atoms does, and the first peak is positive; without it they are Annys et
-    al.'s uniform draws in -1 … 1.
+    al.'s uniform draws in -1 … 1. Edges marked in ``bonds``, (n,), get the peaks that B, C,
+    N and O have in covalent solids and molecules instead of the first three: a narrow π*
+    peak within 3.5 eV of the onset and two broad σ* peaks 4 to 12 eV above it (Egerton 2011,
+    section 4.7; Stöhr, NEXAFS Spectroscopy, 1992).
     """
     most = degree[1]
     span = rng.uniform(*width_ev, n)[:, None]
@@ -188,6 +192,15 @@ def fine_structure_parameters(
         used[:, 0] = True
     sigma = np.hypot(lifetime_width_ev(position, diameter), 0.4) / 2.3548
     sigma = np.minimum(sigma, 0.25 * span)
+    if bonds is not None and bonds.any():
+        m = int(bonds.sum())
+        pi = rng.uniform(0.3, 3.5, m)
+        first = pi + rng.uniform(4.0, 12.0, m)
+        second = first + rng.uniform(3.0, 12.0, m)
+        position[bonds, :3] = np.stack([pi, first, second], axis=1)
+        sigma[bonds, :3] = rng.uniform((0.3, 1.0, 1.5), (0.8, 3.5, 5.0), (m, 3))
+        weight[bonds, :3] = rng.uniform((0.0, 0.2, -0.2), (1.3, 1.0, 0.7), (m, 3))
+        used[bonds, :3] = True
     return (
         position.astype(np.float32),
         sigma.astype(np.float32),

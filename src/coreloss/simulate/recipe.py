@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
+from coreloss.edges import ELEMENTS
+
 __all__ = ["SimulationRecipe", "from_table", "load_recipe", "simulation_from_table"]
 
 Range = tuple[float, float]
@@ -22,6 +24,9 @@ class SimulationRecipe:
     The defaults are those of the recipe ``default``. The recipe ``annys2023`` sets those of
     Annys et al. 2023, Table 1.
     """
+
+    #: forward model: 'gos' is this one, 'gaussian' that of ``coreloss.simulate.gaussian``
+    system: str = "gos"
 
     # -- sample ------------------------------------------------------------------------
     #: 'chemistry' draws compounds (metals, oxides, nitrides, … on carbon film), 'uniform'
@@ -70,11 +75,13 @@ class SimulationRecipe:
     fine_structure_max: float = 6.0
     #: median and log-normal spread of the fine structure's amplitude over the edge's height;
     #: 0 gives Annys et al.'s uniform draw up to ``fine_structure_max``
-    fine_structure_median: float = 0.4
+    fine_structure_median: float = 0.45
     fine_structure_spread: float = 0.8
     #: least intensity that fine structure leaves, over the edge's own
-    fine_structure_floor: float = 0.4
+    fine_structure_floor: float = 0.35
     atomic_diameter_pm: Range = (25.0, 250.0)
+    #: fraction of K edges up to F with the π* and σ* peaks of covalent bonds
+    bond_fraction: float = 0.5
     white_lines: bool = True
     giant_resonances: bool = True
     #: relative spread of the strengths of an element's subshells against each other
@@ -147,6 +154,7 @@ class SimulationRecipe:
             ("edges", ("all", "major")),
             ("window", ("free", "edges")),
             ("labels", ("detectable", "all")),
+            ("system", ("gos", "gaussian")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(
@@ -165,6 +173,11 @@ class SimulationRecipe:
                 raise ValueError(
                     f"simulation parameter {f.name} is {value}; it must lie between 0 and 1"
                 )
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Symbols of the labels."""
+        return ELEMENTS
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str = "recipe") -> SimulationRecipe:
@@ -206,8 +219,10 @@ def from_table(cls: type[T], values: dict[str, Any], *, source: str, what: str) 
     return cls(**arguments)
 
 
-def load_recipe(name: str | Path) -> SimulationRecipe:
-    """A simulation recipe by name (``default``, ``annys2023``) or from a TOML file.
+def load_recipe(name: str | Path) -> Any:
+    """A simulation recipe by name (``default``, ``annys2023``, ``kong2022``) or from a TOML file.
+
+    A ``SimulationRecipe``, or the ``GaussianRecipe`` of ``system = "gaussian"``.
 
     The file holds a table ``[simulation]``; its key ``base`` names the recipe whose values
     the other keys change. Raises ValueError or FileNotFoundError with what is wrong.
@@ -238,9 +253,14 @@ def load_recipe(name: str | Path) -> SimulationRecipe:
     return simulation_from_table(tables.get("simulation", {}), source=source)
 
 
-def simulation_from_table(table: dict[str, Any], *, source: str) -> SimulationRecipe:
-    """The recipe of a ``[simulation]`` table with its optional ``base``."""
+def simulation_from_table(table: dict[str, Any], *, source: str) -> Any:
+    """The recipe of a ``[simulation]`` table with its optional ``base`` and ``system``."""
     values = dict(table)
     base = values.pop("base", None)
     start = load_recipe(str(base)).to_dict() if base is not None else {}
-    return SimulationRecipe.from_dict({**start, **values}, source=source)
+    values = {**start, **values}
+    if values.get("system", "gos") == "gaussian":
+        from coreloss.simulate.gaussian.recipe import GaussianRecipe
+
+        return GaussianRecipe.from_dict(values, source=source)
+    return SimulationRecipe.from_dict(values, source=source)

@@ -68,6 +68,8 @@ def add_near_edge(
     # where and how strong: the edge itself and its spin-orbit partner
     second = library.second_ev[group] + chemical[used]
     share = library.second_share[group]
+    light = (library.element <= ELEMENTS.index("F")) & (np.array(library.name) == "K")
+    bonds = light[group] & (rng.uniform(size=n) < recipe.bond_fraction)
     position, sigma, weight = fine_structure_parameters(
         rng,
         n,
@@ -75,6 +77,7 @@ def add_near_edge(
         width_ev=recipe.fine_structure_width_ev,
         diameter_pm=recipe.atomic_diameter_pm,
         positive_first=recipe.fine_structure_median > 0,
+        bonds=bonds,
     )
     if recipe.fine_structure_median > 0:
         scale = recipe.fine_structure_median * np.exp(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["TrainingRecipe", "export_bundle", "train"]
+__all__ = ["TrainingRecipe", "combine_bundles", "export_all", "export_bundle", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,8 +17,12 @@ def __getattr__(name: str) -> Any:
         from coreloss.training.loop import train
 
         return train
-    if name == "export_bundle":
-        from coreloss.training.export import export_bundle
+    if name in ("export_all", "export_bundle"):
+        from coreloss.training import export
 
-        return export_bundle
+        return getattr(export, name)
+    if name == "combine_bundles":
+        from coreloss.training.ensemble import combine_bundles
+
+        return combine_bundles
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["platt"]
+from coreloss.training.metrics import exact_match_rate, exact_threshold, weighted_scores
+
+__all__ = ["platt", "scored"]
+
+
+def scored(logits: NDArray[np.floating], present: NDArray[np.bool_]) -> dict[str, Any]:
+    """``threshold``, ``calibration`` and ``scores`` of a card.
+
+    The first half of the spectra sets calibration and threshold, the second gives the scores.
+    """
+    half = present.shape[0] // 2
+    slope, intercept = platt(logits[:half], present[:half])
+    probability = 1.0 / (1.0 + np.exp(-(slope * logits + intercept)))
+    threshold = exact_threshold(present[:half], probability[:half])
+    found = probability[half:] >= threshold
+    precision, recall, f1 = weighted_scores(present[half:], found)
+    return {
+        "threshold": threshold,
+        "calibration": {"slope": slope, "intercept": intercept},
+        "scores": {
+            "simulated": {
+                "spectra": int(present.shape[0] - half),
+                "precision": precision,
+                "recall": recall,
+                "f1": f1,
+                "exact_match": exact_match_rate(present[half:], found),
+            }
+        },
+    }
 
 
 def platt(

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-__all__ = ["clear_partial", "latest", "load", "save"]
+__all__ = ["clear_partial", "latest", "load", "save", "take_weights"]
 
 _KEEP = 2
 
@@ -93,3 +93,35 @@ def load(
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
     state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
     return state
+
+
+def take_weights(path: Path, network: nn.Module, mean: dict[str, Tensor]) -> dict[str, Any]:
+    """Start from the averaged weights of another run, as far as the networks are the same.
+
+    Weights of other names or shapes keep their initial values.
+
+    Returns
+    -------
+    dict
+        ``spectra`` the weights had seen, those of runs before included, and ``kept_new``, the
+        number of weight arrays that were not taken over.
+
+    Raises
+    ------
+    ValueError
+        If less than half of the weights fit.
+    """
+    own = network.state_dict()
+    found = load_file(path / "mean.safetensors")
+    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    if 2 * len(fitting) < len(own):
+        raise ValueError(
+            f"{path}: holds weights of another network ({len(fitting)} of {len(own)} arrays fit); "
+            "start from a run of the same architecture"
+        )
+    network.load_state_dict(fitting, strict=False)
+    for key, value in network.state_dict().items():
+        mean[key].copy_(value)
+    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    spectra = state["spectra"] + state.get("start", {}).get("spectra", 0)
+    return {"spectra": spectra, "kept_new": len(own) - len(fitting)}

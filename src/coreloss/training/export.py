@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
+import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
-from coreloss.edges import ELEMENTS
-from coreloss.networks.inputs import CHANNELS, network_input
-from coreloss.simulate import simulate
 from coreloss.training import checkpoint
-from coreloss.training.calibration import platt
+from coreloss.training.calibration import scored
 from coreloss.training.loop import build_network
-from coreloss.training.metrics import exact_match_rate, exact_threshold, weighted_scores
 from coreloss.training.recipe import TrainingRecipe, load_training_recipe
+from coreloss.training.source import open_source
 
-__all__ = ["export_bundle"]
+__all__ = ["export_all", "export_bundle"]
 
-_CALIBRATION_SEED = 910_000_000
 _CHECKED = 512  # spectra on which networks are compared
 # logits by ONNX Runtime may differ from torch's by this, relative to one or their size …
 _ARITHMETIC = 1e-3
@@ -46,19 +46,20 @@ def export_bundle(
 ) -> Path:
     """Write the newest checkpoint of a training run as a model bundle.
 
-    The averaged weights go into ``model.onnx``, batch norm folded into the convolutions.
+    The averaged weights go into ``model.onnx``, batch norm folded into the layers before it.
     Calibration and threshold are set on newly simulated spectra, and the scores of the card
     are those on others.
 
     Parameters
     ----------
     run_dir : path
-        Output directory of `train`.
+        Output directory of `train`; that of an ensemble gives the bundle of the ensemble.
     bundle_dir : path
         Directory to write; the last part of the path need not be the model's name.
     name, version : str
     calibration_spectra : int
-        Simulated spectra; calibration on the first half, scores on the second.
+        Simulated, or of the second half of a data set's validation split; calibration is on
+        the first half of them, scores on the second.
     half : bool
         Store weights in half precision if that changes no logit by more than 0.01.
     card_extra : mapping, optional
@@ -77,6 +78,22 @@ def export_bundle(
         would replace an entry of the card; an existing bundle then stays as it was.
     """
     run, target = Path(run_dir), Path(bundle_dir)
+    if (run / "recipe.toml").is_file():
+        ensemble = load_training_recipe(run / "recipe.toml")
+        if ensemble.members:
+            return _export_members(
+                ensemble,
+                run,
+                target,
+                force,
+                half,
+                {
+                    "name": name,
+                    "version": version,
+                    "calibration_spectra": calibration_spectra,
+                    "card_extra": card_extra,
+                },
+            )
     newest = checkpoint.latest(run)
     if newest is None:
         raise FileNotFoundError(f"{run}: holds no checkpoint; train first")
@@ -92,10 +109,11 @@ def export_bundle(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        inputs, present = _simulated(recipe, calibration_spectra)
+        records = open_source(recipe, "cpu").calibration(calibration_spectra)
+        inputs, present = records.inputs(recipe).numpy(), records.present
         storage = _write_checked(network, partial / "model.onnx", inputs[:_CHECKED], half=half)
         logits = _logits(partial / "model.onnx", inputs)
-        card = _card(recipe, name, version, int(state["spectra"]), logits, present)
+        card = _card(recipe, name, version, state, logits, present)
         card["storage"] = storage
         taken = sorted(set(card_extra or {}) & set(card))
         if taken:
@@ -113,12 +131,71 @@ def export_bundle(
     return target
 
 
-def _simulated(recipe: TrainingRecipe, n: int) -> tuple[np.ndarray, np.ndarray]:
-    batch = simulate(recipe.simulation, n, _CALIBRATION_SEED)
-    inputs = network_input(
-        np.asarray(batch.counts), batch.offset, batch.dispersion, batch.size, recipe.grid
-    )
-    return inputs, batch.present
+def export_all(
+    sources: Sequence[str | Path],
+    bundle_dir: str | Path,
+    *,
+    name: str = "default",
+    version: str = "1",
+    calibration_spectra: int = 8192,
+    force: bool = False,
+) -> Path:
+    """One bundle of a run, or an ensemble's of several runs and bundles.
+
+    Parameters and errors as in `export_bundle` and `coreloss.training.combine_bundles`.
+    """
+    options: dict[str, Any] = {
+        "name": name,
+        "version": version,
+        "calibration_spectra": calibration_spectra,
+        "force": force,
+    }
+    if len(sources) == 1:
+        return export_bundle(sources[0], bundle_dir, **options)
+    from coreloss.training.ensemble import combine_bundles
+
+    target = Path(bundle_dir)
+    if target.exists() and not force:
+        raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".members-", dir=target.parent) as place:
+        members = []
+        for number, source in enumerate(map(Path, sources), start=1):
+            if (source / "card.json").is_file():
+                members.append(source)
+            else:
+                members.append(Path(place) / str(number))
+                export_bundle(source, members[-1], **{**options, "name": f"{name}-{number}"})
+        return combine_bundles(members, target, **options)
+
+
+def _export_members(
+    recipe: TrainingRecipe,
+    run: Path,
+    target: Path,
+    force: bool,
+    half: bool,
+    options: dict[str, Any],
+) -> Path:
+    """The bundle of an ensemble's run: each member exported by itself, then combined."""
+    from coreloss.training.ensemble import combine_bundles, member_folders
+
+    if target.exists() and not force:
+        raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".members-", dir=target.parent) as place:
+        members = []
+        for folder in member_folders(recipe, run):
+            members.append(Path(place) / folder.name)
+            export_bundle(
+                folder,
+                members[-1],
+                name=f"{options['name']}-{folder.name}",
+                version=options["version"],
+                calibration_spectra=options["calibration_spectra"],
+                half=half,
+            )
+        return combine_bundles(members, target, force=force, **options)
 
 
 def _write_checked(
@@ -146,7 +223,21 @@ def _write_checked(
     return {"weights": "float32", "largest_logit_difference": 0.0}
 
 
+def _folded(network: torch.nn.Module) -> torch.nn.Module:
+    """A copy with batch norm behind dense layers folded into them; the exporter folds that
+    behind convolutions itself."""
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Sequential):
+            for i, (layer, norm) in enumerate(list(pairwise(module))):
+                if isinstance(layer, torch.nn.Linear) and isinstance(norm, torch.nn.BatchNorm1d):
+                    module[i] = fuse_linear_bn_eval(layer, norm)
+                    module[i + 1] = torch.nn.Identity()
+    return network
+
+
 def _write_onnx(network: torch.nn.Module, path: Path, example: np.ndarray) -> None:
+    network = _folded(network)
     with warnings.catch_warnings():
         # the exporter that needs no further package is called legacy
         warnings.simplefilter("ignore")
@@ -209,40 +300,27 @@ def _card(
     recipe: TrainingRecipe,
     name: str,
     version: str,
-    spectra: int,
+    state: dict[str, Any],
     logits: np.ndarray,
     present: np.ndarray,
 ) -> dict[str, Any]:
-    half = present.shape[0] // 2
-    slope, intercept = platt(logits[:half], present[:half])
-    probability = 1.0 / (1.0 + np.exp(-(slope * logits + intercept)))
-    threshold = exact_threshold(present[:half], probability[:half])
-    found = probability[half:] >= threshold
-    precision, recall, f1 = weighted_scores(present[half:], found)
+    before = int(state.get("start", {}).get("spectra", 0))
     return {
         "format": 1,
         "name": name,
         "version": version,
-        "elements": list(ELEMENTS),
-        "input": {"grid": recipe.grid.to_dict(), "channels": list(CHANNELS)},
-        "threshold": threshold,
-        "calibration": {"slope": slope, "intercept": intercept},
+        "elements": list(recipe.simulation.elements),
+        "input": {"grid": recipe.grid.to_dict(), "channels": list(recipe.channels)},
+        **scored(logits, present),
         "shift_average_ev": [0.0],
         "training": {
             "recipe": recipe.text,
             "recipe_sha256": recipe.sha256,
-            "spectra_seen": spectra,
+            "spectra_seen": int(state["spectra"]) + before,
+            # of which with earlier runs, whose weights the last run began with
+            "spectra_of_earlier_runs": before,
             "network": recipe.network,
             # every parameter of the forward model, which the recipe names by its base
             "simulation": recipe.simulation.to_dict(),
-        },
-        "scores": {
-            "simulated": {
-                "spectra": int(present.shape[0] - half),
-                "precision": precision,
-                "recall": recall,
-                "f1": f1,
-                "exact_match": exact_match_rate(present[half:], found),
-            }
         },
     }

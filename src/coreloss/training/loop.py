@@ -17,18 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coreloss.edges import ELEMENTS
 from coreloss.networks import build
-from coreloss.networks.inputs import CHANNELS, network_input
-from coreloss.simulate import simulate
-from coreloss.training import checkpoint
+from coreloss.training import checkpoint, parallel
+from coreloss.training.distill import Teacher
 from coreloss.training.loss import ambiguity_weights, multilabel_loss
 from coreloss.training.metrics import balanced_threshold, exact_match_rate, weighted_scores
 from coreloss.training.recipe import Schedule, TrainingRecipe, load_training_recipe
+from coreloss.training.source import open_source
 
 __all__ = ["build_network", "train"]
-
-_VALIDATION_SEED = 900_000_000
 
 
 def build_network(recipe: TrainingRecipe) -> nn.Module:
@@ -37,9 +34,9 @@ def build_network(recipe: TrainingRecipe) -> nn.Module:
     Raises ValueError, naming the recipe file, for an unknown network or option.
     """
     shape = {
-        "n_channels_in": len(CHANNELS),
+        "n_channels_in": len(recipe.channels),
         "n_grid": recipe.grid.size,
-        "n_elements": len(ELEMENTS),
+        "n_elements": len(recipe.simulation.elements),
     }
     for key in shape.keys() & recipe.options.keys():
         raise ValueError(
@@ -57,28 +54,37 @@ def train(
     out_dir: str | Path,
     *,
     resume: bool = False,
+    start_from: str | Path | None = None,
     max_minutes: float | None = None,
     threads: int | None = None,
     device: str = "cpu",
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Train the network of a recipe on spectra simulated on the way.
+    """Train the network, or the networks of an ensemble, of a recipe.
+
+    Under ``torchrun`` every process calls this, and the outcome is that of one process
+    (see `coreloss.training.parallel`).
 
     Parameters
     ----------
     recipe_path : path or str
         A TOML file, or the name of a shipped recipe.
     out_dir : path
-        Receives ``recipe.toml``, ``log.jsonl`` and the last two checkpoints.
+        Receives ``recipe.toml``, ``log.jsonl`` and the last two checkpoints; of an ensemble,
+        a folder for each network with these.
     resume : bool
         Go on from the newest checkpoint; the outcome is that of an uninterrupted run.
         Without a checkpoint the run starts at the beginning.
+    start_from : path, optional
+        The folder of another run, whose weights a new run starts with as far as the networks
+        agree; the model card tells how many spectra those had seen.
     max_minutes : float, optional
         Stop, with a checkpoint, after this time.
     threads : int, optional
         CPU threads for torch.
     device : str
-        'cpu', 'cuda', …; simulation and training both run there.
+        'cpu', 'cuda', …; simulation and training both run there. With several processes
+        'cuda' gives each its own GPU.
     quiet : bool
         No progress.
 
@@ -91,24 +97,69 @@ def train(
     ------
     FileExistsError
         If ``out_dir`` holds a run already and ``resume`` is false.
+    FileNotFoundError
+        If ``start_from`` holds no checkpoint.
     ValueError
         If it holds a run of another recipe, if the recipe is wrong, and if the loss becomes
         infinite or no number; the checkpoints before that stay.
     """
     recipe = load_training_recipe(recipe_path)
     folder = Path(out_dir)
+    if threads:
+        torch.set_num_threads(threads)
+    ranks, device = parallel.start(device)
+    end = None if max_minutes is None else time.monotonic() + 60.0 * max_minutes
+    try:
+        if recipe.members:
+            from coreloss.training.ensemble import train_members
+
+            if start_from is not None:
+                raise ValueError(
+                    f"{recipe_path}: names an ensemble, which cannot start from one run; "
+                    "train its networks one by one, and export them together"
+                )
+            return train_members(recipe, folder, ranks, device, resume, end, quiet)
+        return train_one(recipe, folder, ranks, device, resume, end, quiet, start_from)
+    finally:
+        ranks.end()
+
+
+def train_one(
+    recipe: TrainingRecipe,
+    folder: Path,
+    ranks: parallel.Ranks,
+    device: str,
+    resume: bool,
+    end: float | None,
+    quiet: bool,
+    start_from: str | Path | None = None,
+) -> dict[str, Any]:
+    """Train one network until it is finished or the monotonic clock says ``end``; see `train`."""
     newest = checkpoint.latest(folder)
     if newest is not None and not resume:
         raise FileExistsError(f"{folder}: holds a training run; give --resume to continue it")
     if newest is not None and (folder / "recipe.toml").read_text(encoding="utf-8") != recipe.text:
         raise ValueError(f"{folder}: was trained with another recipe; choose another folder")
-    if threads:
-        torch.set_num_threads(threads)
-    run = _Run(recipe, folder, torch.device(device), quiet)
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint.clear_partial(folder)
-    _write(folder / "recipe.toml", recipe.text)
-    return run.go(newest, max_minutes)
+    ranks.check(recipe.schedule.batch_size)
+    if recipe.schedule.learning_rate_grid and newest is None:
+        from coreloss.training.rates import best_rate
+
+        recipe = best_rate(recipe, folder, ranks, device, quiet)
+    elif recipe.schedule.learning_rate_grid:
+        from coreloss.training.rates import chosen_rate
+
+        recipe = chosen_rate(recipe, folder)
+    run = _Run(recipe, folder, ranks, torch.device(device), quiet or not ranks.first)
+    if start_from is not None and newest is None:
+        other = checkpoint.latest(Path(start_from))
+        if other is None:
+            raise FileNotFoundError(f"{start_from}: holds no checkpoint of a training run")
+        run.start = checkpoint.take_weights(other, run.network, run.mean)
+    if ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.clear_partial(folder)
+        _write(folder / "recipe.toml", recipe.text)
+    return run.go(newest, end)
 
 
 def _write(path: Path, text: str) -> None:
@@ -122,15 +173,23 @@ class _Run:
     """State of one training run."""
 
     def __init__(
-        self, recipe: TrainingRecipe, folder: Path, device: torch.device, quiet: bool
+        self,
+        recipe: TrainingRecipe,
+        folder: Path,
+        ranks: parallel.Ranks,
+        device: torch.device,
+        quiet: bool,
     ) -> None:
         self.recipe = recipe
         self.plan: Schedule = recipe.schedule
         self.folder = folder
+        self.ranks = ranks
         self.device = device
         self.quiet = quiet
         torch.manual_seed(self.plan.seed)
         self.network = build_network(recipe).to(device)
+        if ranks.number > 1:
+            parallel.share_batch_norm(self.network)
         self.mean = {k: v.clone() for k, v in self.network.state_dict().items()}
         kind = torch.optim.AdamW if self.plan.optimiser == "adamw" else torch.optim.Adam
         self.optimiser = kind(
@@ -139,35 +198,46 @@ class _Run:
             weight_decay=self.plan.weight_decay if self.plan.optimiser == "adamw" else 0.0,
         )
         self.spectra = 0
+        self.start: dict[str, Any] = {}  # the run whose weights this one began with
         self.factor = 1.0  # of the learning rate, under the plateau schedule
         self.best_f1 = 0.0
         self.waited = 0
         self.scores: dict[str, float] = {}
         self.validated = -1  # spectra at the last validation
-        self.validation = self._simulate(_VALIDATION_SEED, self.plan.validation_spectra)
+        self.source = open_source(recipe, device)
+        self.teacher = Teacher(recipe) if recipe.distillation.teacher else None
+        records = self.source.validation(self.plan.validation_spectra)
+        present = torch.as_tensor(records.present, device=device).float()
+        self.validation = (records.inputs(recipe), present)
+        self.dealt: list[tuple[Tensor, Tensor]] = []  # chunks at hand, the next one first
         inputs = self.validation[0].cpu().numpy()
         self.simulator = hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()
 
-    def _simulate(self, seed: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Network inputs, labels and signal-to-noise ratios of n new spectra."""
-        batch = simulate(self.recipe.simulation, n, seed, xp=torch, device=self.device)
-        inputs = network_input(
-            batch.counts,
-            torch.as_tensor(batch.offset, device=self.device),
-            torch.as_tensor(batch.dispersion, device=self.device),
-            torch.as_tensor(batch.size, device=self.device),
-            self.recipe.grid,
-        )
-        present = torch.as_tensor(batch.present, device=self.device).float()
-        return inputs, present, torch.as_tensor(batch.snr, device=self.device)
+    def _made(self, number: int) -> tuple[Tensor, Tensor]:
+        """Inputs of a chunk, and (n, 3, n_elements): labels, targets, weights of the loss."""
+        records = self.source.chunk(number)
+        present = torch.as_tensor(records.present, device=self.device).float()
+        weight = torch.ones_like(present)
+        if records.snr is not None:
+            snr = torch.as_tensor(records.snr, device=self.device)
+            weight = ambiguity_weights(snr, *self.plan.ambiguous_snr, self.plan.ambiguous_weight)
+        target = present if self.teacher is None else self.teacher.target(records)
+        return records.inputs(self.recipe), torch.stack([present, target, weight], dim=1)
 
-    def go(self, newest: Path | None, max_minutes: float | None) -> dict[str, Any]:
+    def _next(self, number: int) -> tuple[Tensor, Tensor]:
+        """The chunk of a number, of its inputs this process's share."""
+        if not self.dealt:
+            chunks = -(-self.plan.spectra // self.plan.chunk)
+            self.dealt = self.ranks.dealt(self._made, number, chunks, self.plan.batch_size)
+        return self.dealt.pop(0)
+
+    def go(self, newest: Path | None, end: float | None) -> dict[str, Any]:
         """Train to the end of the schedule, or of the time."""
         if newest is not None:
             self._restore(newest)
-        else:
+        elif self.ranks.first:
             (self.folder / "log.jsonl").unlink(missing_ok=True)
-        begun = saved = time.monotonic()
+        saved = time.monotonic()
         first = self.spectra
         progress = _Progress(self.plan.spectra, first, self.quiet)
         while not self._finished():
@@ -180,7 +250,7 @@ class _Run:
                 progress.note(self.scores)
             progress.show(self.spectra, loss)
             now = time.monotonic()
-            if max_minutes is not None and now - begun > 60.0 * max_minutes:
+            if self.ranks.agreed(end is not None and now > end):
                 break
             if now - saved > self.plan.checkpoint_seconds:
                 self._save()
@@ -208,6 +278,7 @@ class _Run:
         )
         self.scores = state["scores"]
         self.validated = state.get("validated", -1)
+        self.start = state.get("start", {})
         if state.get("simulator", self.simulator) != self.simulator:
             warnings.warn(
                 f"{self.folder}: the simulator gives other spectra now than at the last "
@@ -215,7 +286,7 @@ class _Run:
                 stacklevel=4,
             )
         log = self.folder / "log.jsonl"
-        if log.is_file():
+        if log.is_file() and self.ranks.first:
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
             # a kill may have cut the last line short; what came after the checkpoint is redone
             whole = [line for line in lines if line.endswith("\n")]
@@ -234,10 +305,10 @@ class _Run:
     def _chunk(self, number: int) -> float:
         """Simulate one chunk and train on it; the same chunk of any run is the same."""
         plan = self.plan
-        inputs, present, snr = self._simulate(plan.seed * 1_000_003 + number, plan.chunk)
-        weight = ambiguity_weights(snr, *plan.ambiguous_snr, plan.ambiguous_weight)
+        inputs, labels = self._next(number)
+        share = plan.batch_size // self.ranks.number
         # dropout restarts from the chunk's number, so a resumed run repeats it
-        torch.manual_seed(plan.seed * 7_919 + number)
+        torch.manual_seed(plan.seed * 7_919 + number + 104_729 * self.ranks.rank)
         self.network.train()
         total = 0.0
         for begin in range(0, plan.chunk, plan.batch_size):
@@ -245,16 +316,20 @@ class _Run:
             for group in self.optimiser.param_groups:
                 group["lr"] = self._rate(self.spectra + begin)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=plan.bf16):
-                logits = self.network(inputs[rows])
+                mine = begin // self.ranks.number
+                logits = self.network(inputs[mine : mine + share])
+            present, target, weight = labels[rows].unbind(1)
             loss = multilabel_loss(
-                logits,
-                present[rows],
-                weight[rows],
+                self.ranks.whole(logits.float()),
+                present,
+                weight,
                 plan.soft_f1,
                 smoothing=plan.label_smoothing,
+                target=target,
             )
             self.optimiser.zero_grad()
             loss.backward()
+            self.ranks.sum_gradients(self.network)
             if plan.gradient_clip:
                 nn.utils.clip_grad_norm_(self.network.parameters(), plan.gradient_clip)
             self.optimiser.step()
@@ -292,7 +367,7 @@ class _Run:
 
     def _validate(self) -> None:
         """Score the averaged weights, and halve the learning rate on a plateau."""
-        inputs, present, _ = self.validation
+        inputs, present = self.validation
         logits = self.predict(inputs)
         loss = multilabel_loss(logits, present, torch.ones_like(logits), 0.0)
         probability = torch.sigmoid(logits).cpu().numpy()
@@ -307,6 +382,9 @@ class _Run:
             "threshold": threshold,
             "loss": float(loss),
         }
+        # the same in every process, so that all of them halve the learning rate together
+        self.scores = self.ranks.agreed(self.scores)
+        f1 = self.scores["f1"]
         if f1 >= self.best_f1 + self.plan.plateau_rise:
             self.best_f1, self.waited = f1, 0
         else:
@@ -314,11 +392,14 @@ class _Run:
         if self.plan.schedule == "plateau" and self.waited >= self.plan.plateau_patience:
             self.factor *= 0.5
             self.waited = 0
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"spectra": self.spectra, **self.scores}) + "\n")
+        if self.ranks.first:
+            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"spectra": self.spectra, **self.scores}) + "\n")
         self.validated = self.spectra
 
     def _save(self) -> None:
+        if not self.ranks.first:
+            return
         state = {
             "factor": self.factor,
             "best_f1": self.best_f1,
@@ -326,6 +407,7 @@ class _Run:
             "scores": self.scores,
             "validated": self.validated,
             "simulator": self.simulator,
+            "start": self.start,
         }
         checkpoint.save(self.folder, self.spectra, self.network, self.mean, self.optimiser, state)
 

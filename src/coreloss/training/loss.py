@@ -21,7 +21,13 @@ def soft_f1(probability: Tensor, present: Tensor) -> Tensor:
 
 
 def multilabel_loss(
-    logits: Tensor, present: Tensor, weight: Tensor, f1_weight: float, *, smoothing: float = 0.0
+    logits: Tensor,
+    present: Tensor,
+    weight: Tensor,
+    f1_weight: float,
+    *,
+    smoothing: float = 0.0,
+    target: Tensor | None = None,
 ) -> Tensor:
     """Loss of a batch, in float32, summed over elements and averaged over spectra.
 
@@ -34,9 +40,13 @@ def multilabel_loss(
         elements, as in Annys et al.
     smoothing : float
         Labels of the cross-entropy move by half of it towards one half.
+    target : Tensor, (n, n_elements), optional
+        Probabilities that stand for the labels in the cross-entropy: those of a teacher.
     """
     logits = logits.float()
-    target = present * (1.0 - smoothing) + 0.5 * smoothing if smoothing else present
+    target = present if target is None else target
+    if smoothing:
+        target = target * (1.0 - smoothing) + 0.5 * smoothing
     entropy = binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
     loss = entropy.sum(dim=1).mean()
     if f1_weight > 0:

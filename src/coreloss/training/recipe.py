@@ -10,14 +10,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from coreloss.networks.inputs import GRIDS, Grid
+from coreloss.networks import members_of
+from coreloss.networks.inputs import CHANNEL_SETS, CHANNELS, GRIDS, Grid
 from coreloss.simulate import SimulationRecipe, simulation_from_table
+from coreloss.simulate.gaussian.recipe import GaussianRecipe
 from coreloss.simulate.recipe import from_table
 
-__all__ = ["Schedule", "TrainingRecipe", "load_training_recipe"]
+__all__ = ["Data", "Distillation", "Schedule", "TrainingRecipe", "load_training_recipe"]
 
-_TABLES = ("simulation", "input", "network", "training")
-_INPUT = ("grid", "start_ev", "step_ev", "resolving_power", "size")
+_TABLES = ("simulation", "input", "network", "training", "data", "distillation", "ensemble")
+_INPUT = ("grid", "start_ev", "step_ev", "resolving_power", "size", "channels")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Schedule:
     #: 'adam' or 'adamw'
     optimiser: str = "adamw"
     learning_rate: float = 2e-3
+    #: learning rates of which the best is taken: each trains the same new network on the first
+    #: ``grid_spectra``, and the validation F1 decides
+    learning_rate_grid: tuple[float, ...] = ()
+    grid_spectra: int = 32_768
     weight_decay: float = 0.02
     #: 'cosine', after a linear warm-up, or 'plateau': halved when the validation F1 has not
     #: risen by ``plateau_rise`` for ``plateau_patience`` validations, stopped below ``lowest``
@@ -76,7 +82,11 @@ class Schedule:
             raise ValueError(
                 f"ambiguous_snr is {self.ambiguous_snr}; it takes two numbers, the lower first"
             )
-        for name in ("learning_rate", "validation_spectra", "validate_every"):
+        if any(type(rate) not in (int, float) or rate <= 0 for rate in self.learning_rate_grid):
+            raise ValueError(
+                f"learning_rate_grid is {self.learning_rate_grid}; it takes positive numbers"
+            )
+        for name in ("learning_rate", "validation_spectra", "validate_every", "grid_spectra"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
         for name in ("ema", "label_smoothing"):
@@ -87,28 +97,62 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Data:
+    """The table ``[data]``: spectra from files instead of simulated on the way."""
+
+    #: a data set as 'coreloss simulate' writes it, or the public one; relative to where the
+    #: command runs. Empty for simulation.
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """The table ``[distillation]``: train on what another model says of the same spectra."""
+
+    #: name or directory of a model bundle; relative to where the command runs. Empty for none.
+    teacher: str = ""
+    #: of the teacher's probabilities in the target; the labels have the rest
+    weight: float = 0.7
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise ValueError(f"weight is {self.weight}; it must be above 0 and at most 1")
+
+
+@dataclass(frozen=True)
 class TrainingRecipe:
     """Everything that decides a trained network, with the text it came from.
 
     Attributes
     ----------
-    simulation : SimulationRecipe
+    simulation : SimulationRecipe or GaussianRecipe
     grid : Grid
     network : str
+        Of an ensemble: as the recipe has it.
     options : dict
-        Of the network.
+        Of the network; of an ensemble, by the names of its networks.
     schedule : Schedule
+    channels : tuple of str
+        What the network sees; one of ``coreloss.networks.inputs.CHANNEL_SETS``.
+    data : Data
+    distillation : Distillation
+    members : tuple of str
+        The networks of an ensemble; else empty.
     text : str
         The recipe file.
     source : str
         Where that was read, for messages.
     """
 
-    simulation: SimulationRecipe
+    simulation: SimulationRecipe | GaussianRecipe
     grid: Grid
     network: str
     options: dict[str, Any] = field(default_factory=dict)
     schedule: Schedule = field(default_factory=Schedule)
+    channels: tuple[str, ...] = CHANNELS
+    data: Data = field(default_factory=Data)
+    distillation: Distillation = field(default_factory=Distillation)
+    members: tuple[str, ...] = ()
     text: str = ""
     source: str = "recipe"
 
@@ -116,6 +160,10 @@ class TrainingRecipe:
     def sha256(self) -> str:
         """Hash of the recipe file."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def member(self, number: int) -> TrainingRecipe:
+        """The recipe of one network of an ensemble, counted from 1: its own options and seed."""
+        return _parse(f"{self.text.rstrip()}\n\n[ensemble]\nmember = {number}\n", self.source)
 
 
 def load_training_recipe(path: str | Path) -> TrainingRecipe:
@@ -131,6 +179,10 @@ def load_training_recipe(path: str | Path) -> TrainingRecipe:
         if not shipped.is_file():
             raise FileNotFoundError(f"{path}: no such recipe file, and no shipped recipe either")
         text = shipped.read_text(encoding="utf-8")
+    return _parse(text, str(path))
+
+
+def _parse(text: str, path: str) -> TrainingRecipe:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -143,7 +195,7 @@ def load_training_recipe(path: str | Path) -> TrainingRecipe:
         if not isinstance(tables[name], dict):
             raise ValueError(f"{path}: {name} is {tables[name]!r}; it must be a table [{name}]")
     try:
-        return _from_tables(tables, text, str(path))
+        return _from_tables(tables, text, path)
     except ValueError as error:
         if str(error).startswith(f"{path}: "):
             raise
@@ -154,18 +206,67 @@ def load_training_recipe(path: str | Path) -> TrainingRecipe:
 def _from_tables(tables: dict[str, Any], text: str, source: str) -> TrainingRecipe:
     simulation = simulation_from_table(tables.get("simulation", {}), source=source)
     grid = _grid(tables.get("input", {}), source)
-    network = dict(tables.get("network", {}))
-    name = network.pop("name", "compact")
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
     schedule = from_table(
         Schedule, tables.get("training", {}), source=source, what="training parameter"
     )
-    return TrainingRecipe(simulation, grid, name, options, schedule, text, source)
+    data = from_table(Data, tables.get("data", {}), source=source, what="data parameter")
+    distillation = from_table(
+        Distillation, tables.get("distillation", {}), source=source, what="distillation parameter"
+    )
+    table = dict(tables.get("network", {}))
+    written = table.pop("name", "compact")
+    if not isinstance(written, str):
+        raise ValueError(f"{source}: the network's name is {written!r}; it takes text")
+    members = members_of(written)
+    name, options = members[0], _options(table)
+    number = tables.get("ensemble", {}).get("member", 0)
+    if len(members) > 1:
+        for key, value in table.items():
+            if key not in members or not isinstance(value, dict):
+                raise ValueError(
+                    f"{source}: {key} stands under [network]; the options of an ensemble's "
+                    f"networks have tables of their own, such as [network.{members[0]}]"
+                )
+        options = {key: _options(value) for key, value in table.items()}
+    if tables.get("ensemble", {}) != ({"member": number} if number else {}) or (
+        number and (type(number) is not int or not 1 <= number <= len(members))
+    ):
+        raise ValueError(f"{source}: [ensemble] takes member, a number from 1 to {len(members)}")
+    if number:
+        # each its own beginning and its own spectra
+        schedule = replace(schedule, seed=schedule.seed + number - 1)
+        name = members[number - 1]
+        options = options.get(name, {}) if len(members) > 1 else options
+    return TrainingRecipe(
+        simulation,
+        grid,
+        written if len(members) > 1 and not number else name,
+        options,
+        schedule,
+        CHANNEL_SETS[_channels(tables.get("input", {}), source)],
+        data,
+        distillation,
+        members if len(members) > 1 and not number else (),
+        text,
+        source,
+    )
+
+
+def _options(table: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+
+
+def _channels(table: dict[str, Any], source: str) -> str:
+    name = str(table.get("channels", "features"))
+    if name not in CHANNEL_SETS:
+        raise ValueError(f"{source}: no channels {name!r}; there are {', '.join(CHANNEL_SETS)}")
+    return name
 
 
 def _grid(table: dict[str, Any], source: str) -> Grid:
     values = dict(table)
     name = values.pop("grid", "default")
+    values.pop("channels", None)
     if name not in GRIDS:
         raise ValueError(f"{source}: no grid {name!r}; there are {', '.join(GRIDS)}")
     for key, value in values.items():

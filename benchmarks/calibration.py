@@ -1,0 +1,146 @@
+"""Are probabilities honest? Reliability on simulated, off-recipe and real spectra, and sets.
+
+Run: python benchmarks/calibration.py [--spectra 1000] [--model BUNDLE] [--real FOLDER] [--dry]
+
+The network alone and network joined with the fit of edges, on the same spectra. Sets of rivals:
+how often the true element is among the members, and how many members there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from results import ROOT, write
+
+from coreloss.edges import ELEMENTS
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.evaluate.metrics import scores
+from coreloss.evaluate.reliability import reliability
+from coreloss.identification import Identification, identify_spectra, load_model
+from coreloss.io import load
+from coreloss.simulate import load_recipe, simulate
+
+SEED = 960_000_000
+LEAST = 0.02
+
+
+class Tally:
+    """Probabilities and truths of one set of spectra, and its sets of rivals."""
+
+    def __init__(self) -> None:
+        self.probability: list[np.ndarray] = []
+        self.true: list[np.ndarray] = []
+        self.counted: list[np.ndarray] = []
+        self.covered: list[bool] = []
+        self.members: list[int] = []
+
+    def add(self, result: Identification, truth: set[str], unsure: set[str]) -> None:
+        """One identification."""
+        p = np.zeros(len(ELEMENTS))
+        for symbol, value in result.probabilities.items():
+            p[ELEMENTS.index(symbol)] = value if symbol in result.judged else 0.0
+        self.probability.append(p)
+        self.true.append(np.array([s in truth for s in ELEMENTS]))
+        self.counted.append(np.array([s not in unsure or s in truth for s in ELEMENTS]))
+        for group in result.sets:
+            if not unsure & set(group.members):
+                self.covered.append(bool(truth & set(group.members)))
+                self.members.append(len(group.members))
+
+    def row(self, name: str, threshold: float) -> str:
+        """A line of the table."""
+        p, y, c = (np.array(a) for a in (self.probability, self.true, self.counted))
+        everything = reliability(p[c], y[c]).error
+        likely = reliability(p[c], y[c], least=LEAST).error
+        value = scores(y, p, threshold, counted=c)
+        sets = f"{np.mean(self.covered):.3f}" if self.covered else ""
+        size = f"{np.mean(self.members):.2f}" if self.members else ""
+        return (
+            f"| {name} | {len(p)} | {everything:.4f} | {likely:.3f} | {value['f1']:.3f} | "
+            f"{value['exact_match']:.3f} | {len(self.covered)} | {sets} | {size} |"
+        )
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spectra", type=int, default=1000)
+    parser.add_argument("--model")
+    parser.add_argument("--real", type=Path, default=ROOT / ".." / "shared" / "real")
+    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md alone")
+    options = parser.parse_args()
+    bundle = load_model(options.model)
+    tallies: dict[str, Tally] = {}
+    here = Path(__file__).parent
+    for name, recipe in (
+        ("simulated", load_recipe("default")),
+        ("off-recipe", load_recipe(here / "off-recipe.toml")),
+    ):
+        batch = simulate(recipe, options.spectra, SEED + len(tallies))
+        for joined in (False, True):
+            tally = tallies[f"{name}, {'network and fit' if joined else 'network'}"] = Tally()
+            for row in range(options.spectra):
+                size = int(batch.size[row])
+                axis = EnergyAxis(float(batch.offset[row]), float(batch.dispersion[row]), size)
+                counts = np.asarray(batch.counts[row, :size], dtype=float)
+                (result,) = identify_spectra(
+                    Spectra(counts, axis), model=bundle, evidence=joined, threads=1
+                )
+                truth = {s for s, y in zip(batch.elements, batch.present[row], strict=True) if y}
+                tally.add(result, truth, set())
+    manifest = options.real / "manifest.json"
+    entries = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    for joined, mode in ((False, "as-recorded"), (True, "as-recorded"), (True, "auto")):
+        if not entries:
+            break
+        way = "network and fit" if joined else "network"
+        tally = tallies[f"real, axis {mode}, {way}"] = Tally()
+        for entry in entries:
+            spectra = load(options.real / entry["file"]).summed()
+            (result,) = identify_spectra(
+                spectra, model=bundle, axis_mode=mode, evidence=joined, threads=1
+            )
+            tally.add(result, set(entry["elements_in_range"]), set(entry.get("ambiguous", ())))
+    lines = [
+        "| set | spectra | ECE, all | ECE, p ≥ 0.02 | F1 | exact | sets | truth in set | members |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(tally.row(name, bundle.threshold) for name, tally in tallies.items()),
+        "",
+        f"Model {bundle.name} {bundle.version}. ECE: expected calibration error in 15 bins, over "
+        "all elements of all spectra and over those with a probability of 0.02 or more. Off-recipe "
+        "spectra: `benchmarks/off-recipe.toml`. Sets: answers like “Pr or Nd”, how often "
+        "a true element is among the members, and their mean number.",
+    ]
+    print("\n".join(lines))
+    if options.picture:
+        picture(tallies, options.picture)
+    if not options.dry:
+        command = f"python benchmarks/calibration.py --spectra {options.spectra}"
+        write("Calibration", command, "\n".join(lines))
+
+
+def picture(tallies: dict[str, Tally], path: Path) -> None:
+    """Reliability diagrams, one panel a set."""
+    from matplotlib.figure import Figure
+
+    from coreloss.plot import save
+
+    figure = Figure(figsize=(3.1 * len(tallies), 3.2), dpi=130, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(tallies), sharey=True))
+    for axes, (name, tally) in zip(panels, tallies.items(), strict=True):
+        p, y, c = (np.array(a) for a in (tally.probability, tally.true, tally.counted))
+        curve = reliability(p[c], y[c], bins=10, least=LEAST)
+        axes.plot([0, 1], [0, 1], color="#9A9A9A", linewidth=0.8)
+        axes.plot(curve.stated, curve.observed, "o-", color="#0072B2", markersize=4)
+        axes.set_title(f"{name}\nECE {curve.error:.3f}", fontsize=8)
+        axes.set_xlabel("probability stated")
+    panels[0].set_ylabel("share that was true")
+    save(figure, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""The commands that make and judge models: evaluate, train, export, simulate, gos build."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CommandError", "add_commands", "keep"]
+
+
+class CommandError(Exception):
+    """A sentence for the user; the command ends with exit code 2."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add them to the parser's subcommands."""
+    command = commands.add_parser("evaluate", help="score a model")
+    command.add_argument(
+        "what",
+        help="a manifest.json of real spectra, a simulation recipe (default, annys2023), or the "
+        "folder of a data set",
+    )
+    command.add_argument("--model", metavar="NAME")
+    command.add_argument("--threshold", type=float, metavar="P")
+    command.add_argument("--corrected", action="store_true", help="apply the manifest's axis")
+    command.add_argument(
+        "--axis",
+        default="as-recorded",
+        metavar="HOW",
+        help="as for identify (default: as-recorded)",
+    )
+    command.add_argument("--evidence", action="store_true", help="join network and fit of edges")
+    command.add_argument("--spectra", type=int, default=20_000, help="simulated ones (20,000)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--json", action="store_true")
+    command.add_argument(
+        "--elements", nargs="+", metavar="Fe", help="real sets of no other elements only"
+    )
+    command.add_argument(
+        "--sensitivity",
+        action="store_true",
+        help="the faintest edges recognised: of Kong et al.'s table (kong2022), or every major one",
+    )
+    command.add_argument("--repeats", type=int, default=100, help="of each edge (100)")
+    command.add_argument("--plot", metavar="OUT.png", help="picture of the sensitivity")
+    command.add_argument("--out", metavar="REPORT.json", help="also write the report")
+    command.add_argument(
+        "--confusion",
+        metavar="OUT.png",
+        help="also draw what single-element spectra are taken for (a recipe or a data set)",
+    )
+    command.add_argument(
+        "--occurrence", metavar="OUT.png", help="also draw how often each element occurs"
+    )
+    command.add_argument("--force", action="store_true", help="overwrite report and pictures")
+    command.set_defaults(run=_evaluate)
+
+    command = commands.add_parser("train", help="train a network (needs coreloss[train])")
+    command.add_argument("recipe", help="a recipe.toml, or the name of a shipped one")
+    command.add_argument("--out", required=True, metavar="DIR")
+    command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    command.add_argument(
+        "--start-from", metavar="RUN", help="begin with the weights of another run"
+    )
+    command.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes")
+    command.add_argument("--threads", type=int)
+    command.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    command.set_defaults(run=_train)
+
+    command = commands.add_parser(
+        "export", help="make a model bundle of a training run, or one of several runs or bundles"
+    )
+    command.add_argument("run_dir", metavar="RUN", nargs="+")
+    command.add_argument("bundle_dir", metavar="BUNDLE")
+    command.add_argument("--name", default="default")
+    command.add_argument("--model-version", default="1", metavar="V")
+    command.add_argument("--force", action="store_true", help="replace an existing bundle")
+    command.set_defaults(run=_export)
+
+    command = commands.add_parser("simulate", help="write a data set (HDF5 files)")
+    command.add_argument("recipe", help="default, annys2023 or a recipe.toml")
+    command.add_argument("--out", required=True, metavar="DIR")
+    command.add_argument("--resume", action="store_true", help="make the files that are missing")
+    command.add_argument(
+        "--per-element",
+        type=int,
+        nargs=4,
+        metavar=("TRAIN", "VALIDATION", "TEST", "SINGLE"),
+        help="spectra of each element in the four splits (7000 600 1500 100)",
+    )
+    command.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    command.add_argument(
+        "--scheduler", metavar="tcp://…", help="dask.distributed scheduler whose workers to use"
+    )
+    command.set_defaults(run=_simulate)
+    command = commands.add_parser("gos", help="the table of generalised oscillator strengths")
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+    command = actions.add_parser("build", help="compute it anew (needs coreloss[gos])")
+    command.add_argument("--out", default="gos.npz", metavar="FILE", help="default gos.npz")
+    command.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
+    command.add_argument(
+        "--work", metavar="DIR", help="elements done, kept to go on from (default FILE.parts)"
+    )
+    command.add_argument("--force", action="store_true", help="overwrite the file")
+    command.set_defaults(run=_gos_build)
+
+
+def keep(path: str | None, force: bool) -> None:
+    """Raise where an output exists and may not be overwritten, or its folder is missing."""
+    if path is None:
+        return
+    if not Path(path).parent.is_dir():
+        raise CommandError(f"{Path(path).parent}: no such folder; make it first")
+    if Path(path).exists() and not force:
+        raise CommandError(f"{path}: exists already; give --force to overwrite it")
+
+
+def _sensitivity(options: argparse.Namespace) -> int:
+    from coreloss.evaluate import evaluate_sensitivity
+    from coreloss.simulate import load_recipe
+
+    keep(options.plot, options.force)
+    result = evaluate_sensitivity(
+        load_recipe(options.what),
+        model=options.model,
+        threshold=options.threshold,
+        repeats=options.repeats,
+        seed=options.seed,
+        name=options.what,
+    )
+    if options.out:
+        result.save(options.out)
+    if options.plot:
+        result.plot(options.plot)
+    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else result.table())
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from coreloss.evaluate import evaluate_files, evaluate_folder, evaluate_simulated
+    from coreloss.identification.axis import parse_axis
+    from coreloss.simulate import load_recipe
+
+    for path in (options.out, options.confusion, options.occurrence):
+        if path and Path(path).exists() and not options.force:
+            raise CommandError(f"{path}: exists already; give --force to overwrite it")
+    if options.sensitivity:
+        return _sensitivity(options)
+    if options.what.endswith(".json"):
+        if options.confusion or options.occurrence:
+            raise CommandError(
+                "--confusion and --occurrence take a simulation recipe or a data set, "
+                f"not {options.what}"
+            )
+        report = evaluate_folder(
+            options.what,
+            model=options.model,
+            corrected=options.corrected,
+            threshold=options.threshold,
+            elements=options.elements,
+            axis_mode=parse_axis(options.axis),
+            evidence=options.evidence,
+        )
+    elif options.axis != "as-recorded" or options.evidence:
+        raise CommandError("--axis and --evidence are for a manifest of records; leave them out")
+    elif Path(options.what).is_dir():
+        report = evaluate_files(
+            options.what, model=options.model, threshold=options.threshold, spectra=options.spectra
+        )
+    else:
+        report = evaluate_simulated(
+            load_recipe(options.what),
+            options.spectra,
+            options.seed,
+            model=options.model,
+            threshold=options.threshold,
+        )
+    _data_set_pictures(options)
+    if options.out:
+        report.save(options.out)
+    print(json.dumps(report.to_dict(), ensure_ascii=False) if options.json else report.table())
+    return 0
+
+
+def _data_set_pictures(options: argparse.Namespace) -> None:
+    """The confusion matrix and the elements of what is evaluated, where asked for."""
+    from coreloss.evaluate import stored
+    from coreloss.plot_simulation import confusion_matrix, occurrence
+    from coreloss.simulate import load_recipe
+
+    folder = Path(options.what).is_dir()
+    if options.confusion:
+        if folder:
+            matrix = stored.confusion_of_files(options.what, model=options.model)
+        else:
+            matrix = stored.confusion_of_recipe(
+                load_recipe(options.what), 100, options.seed, model=options.model
+            )
+        confusion_matrix(matrix, options.confusion, title=f"{options.what}, one element each")
+    if options.occurrence:
+        if folder:
+            counts = {
+                split: stored.occurrence_of_files(options.what, split)
+                for split in ("training", "test")
+            }
+        else:
+            counts = {
+                options.what: stored.occurrence_of_recipe(
+                    load_recipe(options.what), options.spectra, options.seed
+                )
+            }
+        occurrence(counts, options.occurrence)
+
+
+def _train(options: argparse.Namespace) -> int:
+    _need_torch()
+    from coreloss.training import train
+
+    outcome = train(
+        options.recipe,
+        options.out,
+        resume=options.resume,
+        start_from=options.start_from,
+        max_minutes=options.max_minutes,
+        threads=options.threads,
+        device=options.device,
+    )
+    if os.environ.get("RANK", "0") != "0":
+        return 0  # one of several processes under torchrun; the first one speaks
+    if outcome["finished"]:
+        print(f"finished: {outcome['spectra']:,} spectra in {options.out}")
+    else:
+        print(f"stopped at {outcome['spectra']:,} spectra; --resume goes on")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    _need_torch()
+    from coreloss.training import export_all
+
+    path = export_all(
+        options.run_dir,
+        options.bundle_dir,
+        name=options.name,
+        version=options.model_version,
+        force=options.force,
+    )
+    print(f"wrote {path}")
+    return 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from coreloss.simulate.dataset import SPLITS, load_dataset_plan, write_dataset
+
+    recipe, plan = load_dataset_plan(options.recipe)
+    if options.per_element:
+        plan = replace(plan, **dict(zip(SPLITS, options.per_element, strict=True)))
+    if options.workers is not None and options.workers < 1:
+        raise CommandError(f"--workers is {options.workers}; at least one is needed")
+    outcome = write_dataset(
+        recipe,
+        plan,
+        options.out,
+        resume=options.resume,
+        workers=options.workers,
+        scheduler=options.scheduler,
+    )
+    print(
+        f"made {outcome['files']} files with {outcome['spectra']:,} spectra; {options.out} holds "
+        f"{outcome['total_spectra']:,} in {outcome['bytes'] / 1e9:.2f} GB"
+    )
+    return 0
+
+
+def _gos_build(options: argparse.Namespace) -> int:
+    import importlib.util
+
+    out = Path(options.out)
+    if options.jobs < 1:
+        raise CommandError(f"--jobs {options.jobs}: at least one process is needed")
+    if out.exists() and not options.force:
+        raise CommandError(f"{out}: exists already; give --force to overwrite it")
+    if not out.parent.is_dir():
+        raise CommandError(f"{out.parent}: no such folder; make it first")
+    if importlib.util.find_spec("numba") is None:
+        raise CommandError("this command needs numba; install it with: pip install 'coreloss[gos]'")
+    from coreloss.atom.gos_shards import build_shards, write_table
+
+    work = Path(options.work) if options.work else out.with_name(f"{out.name}.parts")
+    terminal = sys.stderr.isatty()
+
+    def progress(done: int, total: int, seconds: float) -> None:
+        if terminal:
+            left = f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+            sys.stderr.write(f"\r{done} of {total} elements, {left} left      ")
+            sys.stderr.flush()
+
+    build_shards(work, jobs=options.jobs, progress=progress)
+    if terminal:
+        sys.stderr.write("\n")
+    number = write_table(work, out)
+    print(f"wrote {out}: {number} subshells, {out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _need_torch() -> None:
+    import importlib.util
+
+    for package in ("torch", "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            raise CommandError(
+                f"this command needs {package}; install it with: pip install 'coreloss[train]'"
+            )

@@ -1,0 +1,20 @@
+"""The linear physical model of a core-loss spectrum, and its fit."""
+
+from coreloss.fit.background import background_columns
+from coreloss.fit.design import Design, design_matrix, fitted_edges
+from coreloss.fit.noise import Noise, estimated_noise
+from coreloss.fit.response import Response
+from coreloss.fit.solve import LinearFit, fit_spectra, non_negative_solutions
+
+__all__ = [
+    "Design",
+    "LinearFit",
+    "Noise",
+    "Response",
+    "background_columns",
+    "design_matrix",
+    "estimated_noise",
+    "fit_spectra",
+    "fitted_edges",
+    "non_negative_solutions",
+]

@@ -1,0 +1,239 @@
+"""HyperSpy and eXSpy signals: identified, mapped, quantified, and modelled.
+
+>>> import coreloss.hyperspy                                     # doctest: +SKIP
+>>> coreloss.hyperspy.identify(s).found                          # doctest: +SKIP
+>>> maps = coreloss.hyperspy.map(s)                              # doctest: +SKIP
+>>> coreloss.hyperspy.quantify(s, beta_mrad=20).atomic_percent   # doctest: +SKIP
+>>> m = coreloss.hyperspy.to_exspy_model(s)                      # doctest: +SKIP
+
+Signals may be lazy: maps and quantification read them a block at a time. Elements found are
+written to ``metadata.Sample.elements``. Only `to_exspy_model` needs eXSpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import Spectra
+from coreloss.identification import Identification, identify_spectra
+from coreloss.io import ReadError, from_signal
+from coreloss.io.datasets import DataSet
+from coreloss.io.errors import plain
+from coreloss.io.rosetta import microscope_values
+from coreloss.io.signals import _declared, _tree
+from coreloss.maps.amounts import Quantification
+from coreloss.maps.elements import element_maps
+from coreloss.maps.output import signal_dictionary
+from coreloss.maps.quantification import quantify as _quantify
+from coreloss.maps.source import SpectrumImage, image_of, open_image
+
+__all__ = ["QuantifiedSignals", "identify", "map", "quantify", "to_exspy_model"]
+
+
+@dataclass(frozen=True)
+class QuantifiedSignals:
+    """A quantification as HyperSpy signals.
+
+    Attributes
+    ----------
+    atomic_percent, atomic_percent_error, amounts, amounts_error : signal
+        One map for each element along the first axis; `amounts` in ``result.unit``.
+    chi2 : signal
+        χ² per degree of freedom.
+    result : Quantification
+        With ``.table()``, ``.plot()`` and ``.save()``.
+    """
+
+    atomic_percent: Any
+    atomic_percent_error: Any
+    amounts: Any
+    amounts_error: Any
+    chi2: Any
+    result: Quantification
+
+
+def identify(signal: Any, **options: Any) -> Identification:
+    """The elements of a signal; of several spectra, those of their sum.
+
+    Parameters
+    ----------
+    signal : HyperSpy or eXSpy signal, lazy or not
+    **options
+        ``model``, ``threshold`` and ``threads`` of `coreloss.identify`.
+
+    Raises
+    ------
+    ReadError, SpectrumError
+    """
+    image = _image(signal)
+    total = np.zeros(image.axis.size)
+    known = np.zeros(image.axis.size, dtype=bool)
+    for block in image.blocks():
+        counts = image.read(block)
+        known |= np.isfinite(counts).any(axis=0)
+        total += np.nan_to_num(counts.astype(float)).sum(axis=0)
+    record = Spectra(np.where(known, total, np.nan), image.axis, image.metadata, image.notes)
+    result = identify_spectra(record, **options)[0]
+    _remember(signal, result.found)
+    return result
+
+
+def map(signal: Any, **options: Any) -> Any:
+    """Element maps of a signal as a signal: probabilities, one map an element.
+
+    Parameters
+    ----------
+    signal : HyperSpy or eXSpy signal, lazy or not
+    **options
+        Of `coreloss.maps.element_maps`.
+
+    Returns
+    -------
+    hyperspy Signal2D (Signal1D for a line scan)
+        ``metadata.Sample.elements`` names the maps.
+    """
+    maps = element_maps(_image(signal), **options)
+    _remember(signal, maps.elements)
+    return _as_signal(maps.probabilities, maps.axes, "probabilities", maps.elements, "Probability")
+
+
+def quantify(
+    signal: Any, elements: Sequence[str] | None = None, **options: Any
+) -> QuantifiedSignals:
+    """Atomic percent and amounts of a signal's elements, in every pixel.
+
+    Parameters
+    ----------
+    signal : HyperSpy or eXSpy signal, lazy or not
+    elements : sequence of str, optional
+        Those found, without it.
+    **options
+        Of `coreloss.maps.quantify`; ``low_loss`` may be a signal.
+    """
+    low_loss = options.pop("low_loss", None)
+    if hasattr(low_loss, "axes_manager"):
+        low_loss = _image(low_loss)
+    result = _quantify(_image(signal), elements, low_loss=low_loss, **options)
+    _remember(signal, result.elements)
+
+    def made(values: NDArray[Any], title: str, quantity: str) -> Any:
+        return _as_signal(values, result.axes, title, result.elements, quantity)
+
+    return QuantifiedSignals(
+        made(result.atomic_percent, "atomic percent", "Composition (at%)"),
+        made(result.atomic_percent_errors, "error of atomic percent", "Standard error (at%)"),
+        made(result.amounts, "amounts", f"Amount ({result.unit})"),
+        made(result.errors, "error of amounts", f"Standard error ({result.unit})"),
+        _as_signal(result.reduced_chi2, result.axes, "chi2", None, "χ² per degree of freedom"),
+        result,
+    )
+
+
+def to_exspy_model(
+    signal: Any,
+    elements: Sequence[str] | None = None,
+    *,
+    low_loss: Any = None,
+    GOS: str = "hydrogenic",
+    **options: Any,
+) -> Any:
+    """An eXSpy model of a signal with the elements found (or given), its background and edges.
+
+    Parameters
+    ----------
+    signal : exspy EELSSpectrum
+        With beam energy and angles in its metadata.
+    elements : sequence of str, optional
+    low_loss : exspy EELSSpectrum, optional
+    GOS : str
+        eXSpy's; 'hydrogenic' needs no download.
+    **options
+        Of `identify`.
+
+    Raises
+    ------
+    TypeError
+        For a signal that is no eXSpy EELS spectrum.
+    ValueError
+        If no element is found, or the metadata lack a microscope parameter.
+    """
+    if not hasattr(signal, "create_model") or not hasattr(signal, "add_elements"):
+        raise TypeError(
+            f"{type(signal).__name__} is no eXSpy EELS spectrum; "
+            "call signal.set_signal_type('EELS') with eXSpy installed"
+        )
+    from coreloss.maps.microscope import microscope_of
+
+    image = _image(signal)
+    microscope_of(image.name, image.metadata)
+    found = tuple(elements) if elements is not None else identify(signal, **options).found
+    if not found:
+        raise ValueError(f"{image.name}: no element was found, so there is nothing to model")
+    signal.add_elements(found)
+    return signal.create_model(low_loss=low_loss, GOS=GOS)
+
+
+def _image(signal: Any) -> SpectrumImage:
+    if not getattr(signal, "_lazy", False):
+        image = open_image(from_signal(signal))
+        axes = [a for a in signal.axes_manager.navigation_axes if a.size > 1]
+        axes.sort(key=lambda a: a.index_in_array)
+        if tuple(a.size for a in axes) == image.shape:
+            from dataclasses import replace
+
+            from coreloss.maps.source import _navigation
+
+            declared = [_declared(axis, True) for axis in axes]
+            image = replace(image, navigation=_navigation(declared, -1))
+        return image
+    metadata = _tree(signal.metadata)
+    title = str((metadata.get("General") or {}).get("title") or "")
+    kind = str((metadata.get("Signal") or {}).get("signal_type") or "")
+    source = f"the signal {plain(title)!r}" if title else "the signal"
+    manager = signal.axes_manager
+    axes = [(axis, True) for axis in manager.navigation_axes]
+    axes += [(axis, False) for axis in manager.signal_axes]
+    axes.sort(key=lambda pair: pair[0].index_in_array)
+    told: dict[str, Any] = dict(microscope_values(metadata))
+    if title:
+        told.update(title=title, signal=title)
+    item = DataSet(
+        data=signal.data,
+        axes=tuple(_declared(axis, navigate) for axis, navigate in axes),
+        title=title,
+        signal_type=kind,
+        metadata=told,
+    )
+    if item.other_kind() is not None:
+        raise ReadError(source, f"holds {item.other_kind()}, not EELS", "give an EELS signal")
+    return image_of(source, item)
+
+
+def _remember(signal: Any, elements: Sequence[str]) -> None:
+    signal.metadata.set_item("Sample.elements", sorted(elements))
+
+
+def _as_signal(
+    values: NDArray[Any],
+    axes: Sequence[Any],
+    title: str,
+    names: Sequence[str] | None,
+    quantity: str,
+) -> Any:
+    try:
+        import hyperspy.api as hs
+    except ImportError:
+        raise ImportError(
+            "maps as signals need HyperSpy; install it with: pip install 'coreloss[hyperspy]'"
+        ) from None
+    told = signal_dictionary(values, axes, title=title, names=names, quantity=quantity)
+    told["metadata"].pop("_HyperSpy")
+    keep = ("size", "scale", "offset", "units", "name", "navigate")
+    described = [{k: axis[k] for k in keep} for axis in told["axes"]]
+    kind = hs.signals.Signal2D if len(axes) > 1 else hs.signals.Signal1D
+    return kind(told["data"], axes=described, metadata=told["metadata"])

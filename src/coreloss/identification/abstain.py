@@ -1,0 +1,131 @@
+"""Records of which nothing should be said, and the sentence that says so instead."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import EnergyAxis
+from coreloss.identification.physics import noise_level
+
+__all__ = ["reason_to_abstain"]
+
+Floats = NDArray[np.float64]
+
+# no core-loss record reaches this far: X-ray spectra do [eV]
+_X_RAY_EV = 6000.0
+_SATURATED_RUN = 4
+_LEAST_SATURATED = 25.0
+# mean over standard error, in bins of a sixteenth of the record, below which it is noise
+_LEAST_SNR = 2.0
+_PARTS = 16
+_PEAKS = 3
+
+
+def reason_to_abstain(counts: NDArray, axis: EnergyAxis) -> str:
+    """One sentence for a record that no answer should be given for; empty for all others.
+
+    Parameters
+    ----------
+    counts : ndarray, (n_energy,), finite
+    axis : EnergyAxis
+    """
+    y = np.asarray(counts, dtype=float)
+    return (
+        _not_energy_loss(y, axis) or _saturated(y, axis) or _noise_only(y) or _peaks_only(y, axis)
+    )
+
+
+def _not_energy_loss(y: Floats, axis: EnergyAxis) -> str:
+    """Low losses, X-ray spectra, and rows of pictures give themselves away by their axis."""
+    if axis.end > _X_RAY_EV and axis.start < 1000.0:
+        return (
+            f"the record runs from {axis.start:.0f} to {axis.end:.0f} eV, as X-ray spectra do and "
+            "energy losses do not; give an EELS core-loss record"
+        )
+    margin = max(3.0, 3.0 * axis.dispersion)
+    if not (axis.start < -1.0 and axis.end > margin) and not (axis.start < 1.0 < axis.end):
+        return ""
+    near = np.abs(axis.energies) <= max(10.0, margin)
+    # a zero-loss peak towers over all losses of a transparent sample
+    zero = near.any() and y[near].max() >= 0.98 * y.max()
+    rest = y[axis.energies > 40.0]
+    falls = rest.size == 0 or np.median(rest) < 0.2 * y[near].max()
+    if zero and falls:
+        if axis.end <= 150.0:
+            return (
+                f"the record holds the zero-loss peak and ends at {axis.end:.0f} eV: this is a "
+                "low-loss spectrum; give a core-loss record"
+            )
+        return ""
+    return (
+        "the axis covers 0 eV but there is no zero-loss peak: these are not energy losses, "
+        "or the axis is wrong; set it right (--axis shift=…)"
+    )
+
+
+def _saturated(y: Floats, axis: EnergyAxis) -> str:
+    top = y.max()
+    if top < _LEAST_SATURATED:
+        return ""
+    full = y == top
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], full.astype(int), [0]])))
+    runs = edges[1::2] - edges[::2]
+    longest = int(runs.max()) if runs.size else 0
+    if longest < max(_SATURATED_RUN, 0.003 * y.size):
+        return ""
+    begin = int(edges[2 * int(runs.argmax())])
+    return (
+        f"{longest} channels from {axis.energies[begin]:.0f} eV on hold the same highest value "
+        f"({top:g}): the detector was saturated; record with a shorter exposure"
+    )
+
+
+def _noise_only(y: Floats) -> str:
+    """Too few counts to see a step of the height of the background itself."""
+    gain, floor = noise_level(y)
+    size = max(2, y.size // _PARTS)
+    number = y.size // size
+    parts = y[: number * size].reshape(number, size)
+    error = np.sqrt((gain * np.abs(parts).mean(axis=1) + floor) / size)
+    ratio = np.abs(parts.mean(axis=1)) / np.maximum(error, 1e-30)
+    spread = np.ptp(parts.mean(axis=1)) / max(float(error.mean()), 1e-30)
+    if np.median(ratio) >= _LEAST_SNR or spread >= 8.0:
+        return ""
+    return (
+        "the record is too noisy: over a sixteenth of it the mean is "
+        f"{np.median(ratio):.1f} standard errors; sum more spectra"
+    )
+
+
+def _peaks_only(y: Floats, axis: EnergyAxis) -> str:
+    """Several symmetric peaks on a flat background: characteristic X-rays, not edges."""
+    if axis.end < 1500.0 or axis.start > 500.0:
+        return ""
+    width = max(2, round(40.0 / axis.dispersion))
+    if y.size < 12 * width:
+        return ""
+    gain, floor = noise_level(y)
+    kernel = np.ones(width) / width
+    smooth = np.convolve(y, kernel, "same")
+    error = np.sqrt((gain * np.abs(smooth) + floor) / width) + 1e-30
+    far = 4 * width
+    centre = smooth[far:-far]
+    before, after = smooth[: -2 * far], smooth[2 * far :]
+    base = np.maximum(before, after)
+    height = centre - base
+    local = (centre >= smooth[far - 1 : -far - 1]) & (centre >= smooth[far + 1 : -far + 1 or None])
+    isolated = (
+        local
+        & (height > 8.0 * error[far:-far])
+        & (np.abs(after - before) < 0.15 * height)
+        & (height > 1.0 * np.maximum(base, 0.0))
+    )
+    places = np.flatnonzero(isolated)
+    number = int(places.size and 1 + (np.diff(places) > 2 * width).sum())
+    if number < _PEAKS:
+        return ""
+    return (
+        f"{number} symmetric peaks stand on a flat background, as in X-ray spectra, and no edge "
+        "does; give an EELS core-loss record"
+    )

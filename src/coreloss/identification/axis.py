@@ -1,0 +1,442 @@
+"""Whether a record's energy axis is right, and by how much not.
+
+The network, asked about the record under many axes, answers least ambiguously near the right
+one. Where its answer is clear the edges of the elements it sees are looked for, each by
+itself, and a straight line through their distances from the table gives shift and stretch.
+Which of the readings is right is told by a conditional logit model (D. McFadden, in Frontiers
+in Econometrics, 1974) fitted on simulated spectra; its weights lie in ``data/judgement.json``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.edges import edges_of
+from coreloss.energy import EnergyAxis
+from coreloss.identification.bundle import ModelBundle
+from coreloss.identification.judgement import judgement
+from coreloss.identification.physics import binned, columns_of, fit_hypotheses
+from coreloss.identification.positions import FoundEdge, found_edges
+from coreloss.networks.inputs import network_input
+
+__all__ = ["AxisEstimate", "Reading", "estimate_axis", "parse_axis", "readings"]
+
+Floats = NDArray[np.float64]
+
+#: Shifts [eV] and stretches at which the network is asked.
+SHIFTS_EV = np.arange(-42.0, 43.0, 6.0)
+STRETCHES = np.array([0.97, 1.0, 1.03])
+# a stretch is looked for where it moves the ends of the record by at least this [eV]
+_LEAST_STRETCH_EV = 4.0
+_REGIONS = 3
+_APART_EV = 9.0
+_SAME_EV = 5.0
+_SEEN = 0.3
+_MOST_ELEMENTS = 6
+_LEAST_SNR = 5.0
+# how far solids move an edge from the table, and the shape hides its onset [eV]
+_SPREAD_EV = {"sharp": 1.3, "white_lines": 1.3, "resonance": 2.5, "delayed": 5.0}
+_PRIOR_SHIFT_EV = 12.0
+_PRIOR_STRETCH = 0.015
+# a correction smaller than this many standard errors, or electronvolts, is none
+_SIGNIFICANT = 2.5
+_LEAST_CORRECTION_EV = 2.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A record read under one axis.
+
+    Attributes
+    ----------
+    shift_ev : float [eV]
+        True less recorded energy in the middle of the record.
+    stretch : float
+        True over recorded dispersion.
+    error_ev : float [eV]
+        Standard error of the shift.
+    elements : tuple of str
+        Seen there by the network.
+    edges : tuple of FoundEdge
+        On the axis of this reading before its shift was refined by them.
+    used : tuple of str
+        Labels of the edges that say so.
+    features : ndarray
+        What the choice between readings is made by.
+    probability : float
+        That this is the right one of the readings.
+    """
+
+    shift_ev: float
+    stretch: float
+    error_ev: float
+    elements: tuple[str, ...]
+    edges: tuple[FoundEdge, ...] = field(repr=False)
+    used: tuple[str, ...]
+    features: Floats = field(repr=False)
+    probability: float = 0.0
+
+
+@dataclass(frozen=True)
+class AxisEstimate:
+    """What is said about an energy axis.
+
+    Attributes
+    ----------
+    mode : str
+        'auto', 'as-recorded' or 'given'.
+    shift_ev : float [eV]
+        Correction applied in the middle of the record: true less recorded energy.
+    stretch : float
+        Correction applied: true over recorded dispersion.
+    measured_ev, error_ev : float [eV]
+        Shift measured and its standard error, applied or not; NaN where no edge tells.
+    probability : float
+        Of the reading taken.
+    evidence : tuple of str
+        The edges that say so.
+    alternatives : tuple of Reading
+        Other readings that are possible, the more probable first.
+    """
+
+    mode: str
+    shift_ev: float
+    stretch: float
+    measured_ev: float
+    error_ev: float
+    probability: float
+    evidence: tuple[str, ...] = ()
+    alternatives: tuple[Reading, ...] = ()
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the axis was changed."""
+        return self.shift_ev != 0.0 or self.stretch != 1.0
+
+    def applied(self, axis: EnergyAxis) -> EnergyAxis:
+        """The corrected axis."""
+        return _moved(axis, self.shift_ev, self.stretch) if self.corrected else axis
+
+    def sentence(self) -> str:
+        """What was found and done, in one sentence."""
+        if self.mode == "as-recorded":
+            return "the axis was taken as recorded"
+        if self.mode == "given":
+            return f"the axis was moved by {self.shift_ev:+.4g} eV as asked"
+        if self.corrected:
+            way = "low" if self.shift_ev > 0 else "high"
+            text = f"the axis reads {abs(self.shift_ev):.1f} ± {self.error_ev:.1f} eV {way}"
+            if self.stretch != 1.0:
+                text += f" in its middle and its dispersion is off by {1 / self.stretch - 1:+.1%}"
+            text += f" ({', '.join(self.evidence)}); corrected"
+        elif abs(self.measured_ev) >= max(_LEAST_CORRECTION_EV, _SIGNIFICANT * self.error_ev):
+            way = "below" if self.measured_ev > 0 else "above"
+            text = (
+                f"{self.evidence[0]} lies {abs(self.measured_ev):.1f} ± {self.error_ev:.1f} eV "
+                f"{way} its place, but one edge cannot tell whether the axis is wrong; "
+                "taken as recorded"
+            )
+        elif np.isfinite(self.measured_ev):
+            text = f"the axis agrees with {', '.join(self.evidence)}"
+            text += f" ({-self.measured_ev:+.1f} ± {self.error_ev:.1f} eV); taken as recorded"
+        else:
+            text = "no edge tells whether the axis is right; taken as recorded"
+        for other in self.alternatives:
+            way = "low" if other.shift_ev > 0 else "high"
+            text += (
+                f"; also possible ({100 * other.probability:.0f} %): {' '.join(other.elements)}, "
+                f"the axis reading {abs(other.shift_ev):.0f} eV {way}"
+            )
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+
+        def number(value: float, digits: int) -> float | None:
+            return round(value, digits) if np.isfinite(value) else None
+
+        return {
+            "mode": self.mode,
+            "shift_ev": round(self.shift_ev, 2),
+            "stretch": round(self.stretch, 5),
+            "measured_ev": number(self.measured_ev, 2),
+            "error_ev": number(self.error_ev, 2),
+            "probability": number(self.probability, 3),
+            "evidence": list(self.evidence),
+            "alternatives": [
+                {
+                    "shift_ev": round(other.shift_ev, 1),
+                    "stretch": round(other.stretch, 4),
+                    "elements": list(other.elements),
+                    "probability": round(other.probability, 3),
+                }
+                for other in self.alternatives
+            ],
+            "sentence": self.sentence(),
+        }
+
+
+def as_recorded() -> AxisEstimate:
+    """No statement and no correction."""
+    return AxisEstimate("as-recorded", 0.0, 1.0, float("nan"), float("nan"), float("nan"))
+
+
+def parse_axis(text: str) -> str | float:
+    """'auto', 'as-recorded', or the number of 'shift=8.2'; raises ValueError else."""
+    if text in ("auto", "as-recorded"):
+        return text
+    if text.startswith("shift="):
+        try:
+            value = float(text.removeprefix("shift="))
+        except ValueError:
+            value = float("nan")
+        if np.isfinite(value):
+            return value
+    raise ValueError(
+        f"axis is {text!r}; give 'auto', 'as-recorded' or 'shift=' with electronvolts to add"
+    )
+
+
+def _moved(axis: EnergyAxis, shift_ev: float, stretch: float) -> EnergyAxis:
+    middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
+    return axis.corrected(middle * (1.0 - stretch) + shift_ev, stretch)
+
+
+def estimate_axis(
+    counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, *, threads: int = 0
+) -> AxisEstimate:
+    """Judge the axis of one record.
+
+    Parameters
+    ----------
+    counts : ndarray, (n_energy,), finite
+    axis : EnergyAxis
+        As recorded.
+    bundle : ModelBundle
+    threads : int
+    """
+    model = judgement()
+    cells = scanned(counts, axis, bundle, threads=threads)
+    found = readings(counts, axis, bundle, cells, np.array(model["cells"]), threads=threads)
+    features = np.stack([reading.features for reading in found])
+    score = features @ np.array(model["readings"])
+    probability = np.exp(score - score.max())
+    probability /= probability.sum()
+    ranked = [
+        Reading(**{**reading.__dict__, "probability": float(p)})
+        for reading, p in zip(found, probability, strict=True)
+    ]
+    return decided(ranked, float(model["least_probability"]))
+
+
+def decided(ranked: list[Reading], least_probability: float) -> AxisEstimate:
+    """The correction that readings, the first of them the home one, justify."""
+    home = ranked[0]
+    best = max(ranked, key=lambda reading: reading.probability)
+    # far away the record must be sure; near home the edges alone decide
+    if best is not home and best.probability < least_probability:
+        best = home
+    others = tuple(
+        sorted(
+            (r for r in ranked if r is not best and r.probability >= 0.1 and r.elements),
+            key=lambda r: -r.probability,
+        )
+    )
+    told = bool(best.used)
+    significant = (
+        told
+        and abs(best.shift_ev) >= _LEAST_CORRECTION_EV
+        and abs(best.shift_ev) >= _SIGNIFICANT * best.error_ev
+        and (len(best.used) > 1 or best is not home)
+    )
+    return AxisEstimate(
+        "auto",
+        best.shift_ev if significant else 0.0,
+        best.stretch if significant else 1.0,
+        best.shift_ev if told else float("nan"),
+        best.error_ev if told else float("nan"),
+        best.probability,
+        best.used,
+        others,
+    )
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The network's answers on a coarse grid of axes.
+
+    Attributes
+    ----------
+    shift_ev, stretch : ndarray, (n_cells,)
+    logits : ndarray, (n_cells, n_elements)
+    """
+
+    shift_ev: Floats
+    stretch: Floats
+    logits: NDArray[np.floating]
+
+
+def cell_grid(axis: EnergyAxis) -> tuple[Floats, Floats]:
+    """Shifts and stretches worth asking about, (n_cells,) each."""
+    span = axis.size * axis.dispersion
+    bent = 0.5 * span * (STRETCHES[-1] - 1.0) >= _LEAST_STRETCH_EV
+    stretch, shift = np.meshgrid(STRETCHES if bent else np.ones(1), SHIFTS_EV, indexing="ij")
+    return shift.ravel(), stretch.ravel()
+
+
+def scanned(counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, *, threads: int = 0) -> Cells:
+    """Ask the network about a record (n_energy,) on every axis of the coarse grid."""
+    shift, stretch = cell_grid(axis)
+    return Cells(shift, stretch, _logits(counts, axis, bundle, shift, stretch, threads))
+
+
+def _logits(
+    counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, shift: Floats, stretch: Floats,
+    threads: int,
+) -> NDArray[np.float32]:  # fmt: skip
+    middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
+    inputs = network_input(
+        np.repeat(np.asarray(counts, dtype=float)[None], shift.size, axis=0),
+        middle + shift + stretch * (axis.offset - middle),
+        stretch * axis.dispersion,
+        np.full(shift.size, axis.size),
+        bundle.grid,
+    )
+    return bundle.logits(inputs, threads=threads)
+
+
+def network_features(bundle: ModelBundle, logits: NDArray[np.floating]) -> Floats:
+    """How clear the network's answers (n, n_elements) are: (n, 6)."""
+    p = np.clip(bundle.probabilities(logits), 1e-9, 1.0 - 1e-9)
+    entropy = -(p * np.log(p) + (1.0 - p) * np.log1p(-p)).sum(axis=1)
+    number = p.sum(axis=1)
+    odds = np.logaddexp(0.0, np.clip(logits, -8.0, 8.0).astype(float) - 2.0).sum(axis=1)
+    return np.stack(
+        [entropy, np.log(entropy + 0.1), number, np.log(number + 0.1), p.max(axis=1), odds], axis=1
+    )
+
+
+def prior_features(shift: Floats, stretch: Floats) -> Floats:
+    """How far axes are from the recorded one: (n, 5)."""
+    away, bent = np.abs(shift), np.abs(stretch - 1.0)
+    return np.stack(
+        [
+            np.minimum((away / 2.0) ** 2, 4.0),
+            np.minimum(away, 10.0) / 10.0,
+            away / 10.0,
+            np.minimum(bent / 0.005, 1.0),
+            100.0 * bent,
+        ],
+        axis=1,
+    )
+
+
+def readings(
+    counts: NDArray,
+    axis: EnergyAxis,
+    bundle: ModelBundle,
+    cells: Cells,
+    weights: Floats,
+    *,
+    threads: int = 0,
+) -> list[Reading]:
+    """The likely readings of a record, the one nearest to the recorded axis first.
+
+    ``weights`` (11,) score the cells by their network and prior features.
+    """
+    probability = bundle.probabilities(cells.logits)
+    score = (
+        np.concatenate(
+            [network_features(bundle, cells.logits), prior_features(cells.shift_ev, cells.stretch)],
+            axis=1,
+        )
+        @ weights
+    )
+    score -= score.max() + np.log(np.exp(score - score.max()).sum())
+    near = np.abs(cells.shift_ev) <= _APART_EV
+    chosen = [int(np.argmax(np.where(near, score, -np.inf)))]
+    for cell in np.argsort(-score, kind="stable"):
+        if len(chosen) == _REGIONS:
+            break
+        if all(abs(cells.shift_ev[cell] - cells.shift_ev[k]) > _APART_EV for k in chosen):
+            chosen.append(int(cell))
+    partial = []
+    for cell in chosen:
+        order = np.argsort(-probability[cell])[:_MOST_ELEMENTS]
+        symbols = tuple(bundle.elements[i] for i in order if probability[cell, i] >= _SEEN)
+        here = _moved(axis, float(cells.shift_ev[cell]), float(cells.stretch[cell]))
+        edges = found_edges(counts, here, symbols)
+        partial.append((cell, symbols, edges, *_line(axis, cells, cell, edges)))
+    shift = np.array([p[3] for p in partial])
+    stretch = np.array([p[4] for p in partial])
+    network = network_features(bundle, _logits(counts, axis, bundle, shift, stretch, threads))
+    prior = prior_features(shift, stretch)
+    bins = binned(counts, axis)
+    out: list[Reading] = []
+    for k, (cell, symbols, edges, move, bend, error, used, misfit) in enumerate(partial):
+        # two regions whose edges lead to one axis are one reading
+        if any(abs(move - other.shift_ev) < _SAME_EV for other in out):
+            continue
+        strength = float(sum(np.arcsinh(edge.snr) for edge in edges))
+        missing = float(sum(all(e.snr < 3.0 for e in edges if e.symbol == s) for s in symbols))
+        columns = [column for symbol in symbols for column in columns_of(symbol)]
+        fit = fit_hypotheses(bins, columns, np.array([move]), np.array([bend]))
+        number = bins.counts.size
+        joint = float(np.log(fit.chi2[0] / number + 0.3))
+        physical = [score[cell], len(used), misfit, strength, missing, len(symbols)]
+        physical += [np.sqrt(number) * joint, 0.1 * number * joint]
+        features = np.concatenate([network[k], prior[k], physical])
+        out.append(Reading(move, bend, error, symbols, tuple(edges), used, features))
+    return out
+
+
+def spread_ev(edge: FoundEdge) -> float:
+    """Standard deviation of an edge about its table value, measurement included [eV]."""
+    shapes = [
+        e.shape
+        for e in edges_of(edge.symbol)
+        if abs(e.onset_ev - edge.onset_ev) < 0.6 and e.subshell[0] == edge.group[0]
+    ]
+    return float(np.hypot(_SPREAD_EV.get(shapes[0] if shapes else "delayed", 5.0), edge.error_ev))
+
+
+def _line(
+    axis: EnergyAxis, cells: Cells, cell: int, edges: list[FoundEdge]
+) -> tuple[float, float, float, tuple[str, ...], float]:
+    """Shift, stretch, error of the shift, edges used and their misfit, for a cell's edges.
+
+    Weighted least squares for the distances of the edges from the table, Gaussian priors on
+    shift and stretch, and edges far from the line weighted down (Student's t, 4 degrees).
+    """
+    shift, stretch = float(cells.shift_ev[cell]), float(cells.stretch[cell])
+    good = [edge for edge in edges if edge.snr >= _LEAST_SNR]
+    if not good:
+        return shift, stretch, _PRIOR_SHIFT_EV, (), 0.0
+    middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
+    distance = np.array([edge.found_ev - edge.onset_ev for edge in good])
+    arm = np.array([edge.found_ev - middle - shift for edge in good]) / stretch
+    sigma = np.array([spread_ev(edge) for edge in good])
+    free = np.ptp(arm) * _PRIOR_STRETCH > 2.0
+    design = np.stack([np.ones_like(arm), arm * free], axis=1)
+    precision = np.diag([_PRIOR_SHIFT_EV**-2, _PRIOR_STRETCH**-2])
+    pull = precision @ np.array([-shift, (1.0 - stretch) * free])
+    robust = np.ones_like(arm)
+    for _ in range(5):
+        weight = robust / sigma**2
+        normal = design.T @ (weight[:, None] * design) + precision
+        change = np.linalg.solve(normal, design.T @ (weight * -distance) + pull)
+        rest = (distance + design @ change) / sigma
+        robust = 5.0 / (4.0 + rest**2)
+    misfit = float(np.minimum(rest**2, 9.0).sum())
+    error = float(np.sqrt(np.linalg.inv(normal)[0, 0] * max(1.0, misfit / len(good))))
+    order = sorted(zip(good, rest, strict=True), key=lambda pair: -pair[0].snr)
+    labels = tuple(
+        f"{edge.label} at {(edge.found_ev - middle - shift) / stretch + middle:.1f} eV"
+        for edge, distance_sigma in order
+        if abs(distance_sigma) < 3.0
+    )
+    return shift + float(change[0]), stretch + float(change[1]), error, labels, misfit

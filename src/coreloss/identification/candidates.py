@@ -1,0 +1,151 @@
+"""Sets of elements where one answer would not be honest: "Pr or Nd".
+
+Elements are rivals where an edge of one lies so near to an edge of the other that a record
+may hold either. Among rivals the smallest set that holds the true one with 95 % coverage is
+given, in the sense of split conformal prediction (V. Vovk, A. Gammerman, G. Shafer,
+Algorithmic Learning in a Random World, 2005; Y. Romano, M. Sesia, E. Candès, NeurIPS 33, 3581
+(2020)): members are added, the more probable first, as long as those ahead hold no more of the
+probability than those ahead of the true one did in 95 % of simulated spectra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.edges import edges_of
+from coreloss.energy import EnergyAxis
+from coreloss.identification.judgement import judgement
+from coreloss.identification.result import covers
+
+__all__ = ["CandidateSet", "candidate_sets", "rival_groups", "rivals", "weight_ahead"]
+
+# rivals' edges lie within this, or this share of the energy, of each other
+_NEAR_EV = 8.0
+_NEAR_SHARE = 0.012
+_RESONANCE_EV = 16.0
+# members less probable than this are not named
+_LEAST = 0.03
+_CERTAIN = 0.9
+
+
+@dataclass(frozen=True)
+class CandidateSet:
+    """Elements of which one, at least, is there.
+
+    Attributes
+    ----------
+    members : tuple of str
+        The more probable first.
+    weights : tuple of float
+        Probability of each that it is the one; they sum to 1.
+    probability : float
+        That any of them is there.
+    """
+
+    members: tuple[str, ...]
+    weights: tuple[float, ...]
+    probability: float
+
+    def __str__(self) -> str:
+        return f"{' or '.join(self.members)} ({self.probability:.2f} together)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "members": list(self.members),
+            "weights": [round(w, 3) for w in self.weights],
+            "probability": round(self.probability, 4),
+        }
+
+
+def rivals(symbols: Iterable[str], axis: EnergyAxis) -> dict[str, frozenset[str]]:
+    """For each of some elements those others that a record on this axis may take for it.
+
+    Edges count that the record covers: main ones, or any where an element has no other there.
+    """
+    seen: dict[str, list[tuple[float, str]]] = {}
+    for symbol in symbols:
+        covered = [edge for edge in edges_of(symbol) if covers(axis, edge)]
+        used = [edge for edge in covered if edge.major] or covered
+        seen[symbol] = [(edge.onset_ev, edge.shape) for edge in used]
+
+    def near(one: tuple[float, str], other: tuple[float, str]) -> bool:
+        reach = max(_NEAR_EV, _NEAR_SHARE * max(one[0], other[0]))
+        if one[1] == other[1] == "resonance":
+            reach = max(reach, _RESONANCE_EV)
+        return abs(one[0] - other[0]) <= reach
+
+    return {
+        a: frozenset(b for b in seen if b != a and any(near(x, y) for x in mine for y in seen[b]))
+        for a, mine in seen.items()
+    }
+
+
+def candidate_sets(
+    probabilities: Mapping[str, float],
+    judged: frozenset[str],
+    axis: EnergyAxis,
+    threshold: float,
+    *,
+    weight: float | None = None,
+) -> tuple[CandidateSet, ...]:
+    """Groups of rivals of which one is there, but which one is open.
+
+    Parameters
+    ----------
+    probabilities : mapping of str to float
+    judged : frozenset of str
+    axis : EnergyAxis
+    threshold : float
+        Joint probability from which a set is given.
+    weight : float, optional
+        Share of the probability that those ahead of a member may hold; the calibrated one
+        without.
+    """
+    share = float(judgement()["set_weight"]) if weight is None else weight
+    out = []
+    for group in rival_groups(probabilities, judged, axis):
+        value = np.array([probabilities[s] for s in group])
+        number = int((weight_ahead(value) <= share).sum())
+        # that any is there, were each its own matter: nearer the truth than the sum (measured)
+        together = float(1.0 - np.prod(1.0 - value[:number]))
+        if number > 1 and together >= threshold:
+            weights = value[:number] / value[:number].sum()
+            out.append(
+                CandidateSet(tuple(group[:number]), tuple(float(w) for w in weights), together)
+            )
+    return tuple(out)
+
+
+def weight_ahead(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the probability held by the members ahead of each, (n,); descending values."""
+    return np.asarray((np.cumsum(values) - values) / values.sum())
+
+
+def rival_groups(
+    probabilities: Mapping[str, float], judged: frozenset[str], axis: EnergyAxis
+) -> list[list[str]]:
+    """Elements that are possible and rival with the most probable of their group.
+
+    A group has two members or more, the more probable first, and no element is in two.
+    Nothing is open about an element that is almost certain.
+    """
+    possible = [s for s in judged if probabilities[s] >= _LEAST]
+    table = rivals(possible, axis)
+    left = sorted(possible, key=lambda s: (-probabilities[s], s))
+    out = []
+    while left:
+        leader = left.pop(0)
+        if probabilities[leader] >= _CERTAIN:
+            continue
+        group = [leader, *(s for s in left if s in table[leader])]
+        if len(group) == 1:
+            continue
+        left = [s for s in left if s not in group]
+        out.append(group)
+    return out

@@ -1,0 +1,333 @@
+"""Why an element is in an answer, or not: every edge's step, and the fit without it.
+
+The record is fitted with a smooth background and the edges of all candidates together
+(`physics`); each candidate is then left out in turn and the rest fitted again. Network and fit
+give one probability by a logistic model fitted on simulated spectra (``data/judgement.json``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import EnergyAxis
+from coreloss.fit import non_negative_solutions
+from coreloss.identification.axis import spread_ev
+from coreloss.identification.judgement import judgement
+from coreloss.identification.physics import (
+    MODEL_ERROR,
+    binned,
+    columns_of,
+    fit_hypotheses,
+    shapes_at,
+)
+from coreloss.identification.positions import FoundEdge, found_edges
+
+__all__ = ["FEATURES", "ElementEvidence", "Evidence", "combined", "gather"]
+
+Floats = NDArray[np.float64]
+
+#: Probability of the network from which an element is looked at.
+LOOKED_AT = 0.02
+_MOST = 12
+# a step that is no more than this many standard errors is not seen
+_SEEN_SNR = 3.0
+_STEP_BINS = 6
+# standard errors from which a step that no element explains is told
+_UNEXPLAINED = 8.0
+
+FEATURES = (
+    "network log odds",
+    "log likelihood ratio",
+    "best edge",
+    "share of edges missing",
+)
+
+
+@dataclass(frozen=True)
+class ElementEvidence:
+    """What speaks for and against an element.
+
+    Attributes
+    ----------
+    symbol : str
+    network : float
+        The network's calibrated probability.
+    probability : float
+        Network and fit combined.
+    likelihood_ratio : float
+        Drop of χ² that the element brings to the joint fit, over χ² per channel where that
+        is above 1: 2 Δ ln L with the model's own errors counted as noise.
+    bic : float
+        The same less ln(channels) for each of its columns in use; positive speaks for it.
+    edges : tuple of FoundEdge
+        Those in range, the clearest first.
+    reason : str
+        Why it was rejected; empty for what was found.
+    """
+
+    symbol: str
+    network: float
+    probability: float
+    likelihood_ratio: float
+    bic: float
+    edges: tuple[FoundEdge, ...]
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        out: dict[str, Any] = {
+            "symbol": self.symbol,
+            "network": round(self.network, 4),
+            "probability": round(self.probability, 4),
+            "likelihood_ratio": round(self.likelihood_ratio, 1),
+            "bic": round(self.bic, 1),
+            "edges": [
+                {
+                    "label": edge.label,
+                    "table_ev": edge.onset_ev,
+                    "found_ev": round(edge.found_ev, 1),
+                    "error_ev": round(edge.error_ev, 1),
+                    "step": float(f"{edge.height:.4g}"),
+                    "snr": round(edge.snr, 1),
+                    "jump_ratio": (
+                        float(f"{edge.jump_ratio:.3g}") if np.isfinite(edge.jump_ratio) else None
+                    ),
+                }
+                for edge in self.edges
+            ],
+        }
+        if self.reason:
+            out["reason"] = self.reason
+        return out
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The joint fit of a record and what it says of each candidate.
+
+    Attributes
+    ----------
+    elements : dict of str to ElementEvidence
+        Every element looked at, the more probable first.
+    energies : ndarray, (n,) [eV]
+    counts, background : ndarray, (n,)
+        The record in bins, and what is no edge.
+    contributions : dict of str to ndarray (n,)
+        Of each element.
+    sigma : ndarray, (n,)
+        Standard deviation of the noise.
+    """
+
+    elements: dict[str, ElementEvidence]
+    energies: Floats = field(repr=False)
+    counts: Floats = field(repr=False)
+    background: Floats = field(repr=False)
+    contributions: dict[str, Floats] = field(repr=False)
+    sigma: Floats = field(repr=False)
+
+    @property
+    def strongest_rest(self) -> tuple[float, float]:
+        """Where the residual steps up most [eV], and by how many standard errors.
+
+        The means of six bins after and before; the model's own error counts as noise.
+        """
+        sigma = np.sqrt(self.sigma**2 + (MODEL_ERROR * self.counts) ** 2)
+        scaled = self.residual / np.where(sigma > 0, sigma, np.inf)
+        if scaled.size < 4 * _STEP_BINS:
+            return float("nan"), 0.0
+        total = np.concatenate([[0.0], np.cumsum(scaled)])
+        mean = (total[_STEP_BINS:] - total[:-_STEP_BINS]) / _STEP_BINS
+        step = (mean[_STEP_BINS:] - mean[:-_STEP_BINS]) * np.sqrt(0.5 * _STEP_BINS)
+        # the ends of a record are often shaded
+        inner = step[_STEP_BINS:-_STEP_BINS]
+        if inner.size == 0:
+            return float("nan"), 0.0
+        place = int(np.argmax(inner)) + _STEP_BINS
+        return float(self.energies[place + _STEP_BINS]), float(step[place])
+
+    @property
+    def residual(self) -> Floats:
+        """Counts less everything fitted, (n,)."""
+        total = self.counts - self.background
+        for part in self.contributions.values():
+            total = total - part
+        return np.asarray(total)
+
+    def rejected(self, found: tuple[str, ...]) -> tuple[ElementEvidence, ...]:
+        """Candidates not in ``found`` that the network or the fit held likely."""
+        return tuple(
+            e
+            for s, e in self.elements.items()
+            if s not in found and (e.network >= 0.2 or e.probability >= 0.1)
+        )
+
+    def text(self, found: tuple[str, ...]) -> str:
+        """A table of every edge of the elements found, then why others were rejected."""
+        lines = [
+            "  edge        found at [eV]   table      step       SNR   jump    LR without element"
+        ]
+        for symbol in found:
+            element = self.elements.get(symbol)
+            if element is None:
+                continue
+            for number, edge in enumerate(element.edges):
+                tail = f"{element.likelihood_ratio:10.0f}" if number == 0 else ""
+                jump = f"{edge.jump_ratio:.2f}" if np.isfinite(edge.jump_ratio) else "-"
+                lines.append(
+                    f"  {edge.label:<10}{edge.found_ev:9.1f} ± {edge.error_ev:<4.1f}"
+                    f"{edge.onset_ev:8.1f}{edge.height:10.3g}{edge.snr:10.1f}{jump:>7}{tail}"
+                )
+            if not element.edges:
+                lines.append(f"  {symbol:<10}no edge of it can be measured in this record")
+        energy, size = self.strongest_rest
+        onsets = [c.onset_ev for symbol in found for c in columns_of(symbol)]
+        # near an edge's own onset it is its structure, which atoms do not tell
+        if size >= _UNEXPLAINED and not any(-15.0 < energy - onset < 60.0 for onset in onsets):
+            lines.append(
+                f"  a step near {energy:.0f} eV ({size:.0f} standard errors) belongs to no element "
+                "found"
+            )
+        for element in self.rejected(found):
+            lines.append(f"  not {element.symbol}: {element.reason}")
+        return "\n".join(lines)
+
+
+def gather(
+    counts: NDArray,
+    axis: EnergyAxis,
+    network: Mapping[str, float],
+    judged: frozenset[str],
+    threshold: float,
+    weights: Floats | None = None,
+) -> Evidence:
+    """Evidence for the elements that a network holds possible.
+
+    Parameters
+    ----------
+    counts : ndarray, (n_energy,), finite
+    axis : EnergyAxis
+        The right one.
+    network : mapping of str to float
+        Calibrated probabilities.
+    judged : frozenset of str
+        Elements with an edge in range.
+    threshold : float
+        Probability from which an element is found.
+    weights : ndarray, optional
+        Of the logistic model, intercept first; the shipped ones without.
+    """
+    if weights is None:
+        weights = np.array(judgement()["combine"])
+    ranked = sorted((s for s in judged if network[s] >= LOOKED_AT), key=lambda s: -network[s])
+    symbols = ranked[:_MOST]
+    bins = binned(counts, axis)
+    columns = [
+        column
+        for symbol in symbols
+        for column in columns_of(symbol)
+        if bins.energies[0] < column.onset_ev < bins.energies[-1]
+    ]
+    owner = np.array([symbols.index(column.symbol) for column in columns], dtype=int)
+    fits = fit_hypotheses(bins, columns, np.zeros(1), np.ones(1))
+    amplitude = fits.amplitudes[:, 0]
+    chi2 = float(fits.chi2[0])
+    number = bins.counts.size
+    unit = max(1.0, chi2 / number)
+    ratios = np.zeros(len(symbols))
+    if columns and symbols:
+        # one problem for each element left out
+        without = owner[:, None] != np.arange(len(symbols))[None, :]
+        gram = np.repeat(fits.gram, len(symbols), axis=2)
+        right = np.repeat(fits.right, len(symbols), axis=1)
+        other = non_negative_solutions(gram, right, allowed=without)
+        explained = 2.0 * np.einsum("ph,ph->h", other, right) - np.einsum(
+            "ph,pqh,qh->h", other, gram, other
+        )
+        total = float(bins.rest @ bins.rest)
+        ratios = np.maximum(total - explained - chi2, 0.0) / unit
+    shapes = shapes_at(columns, bins.energies[None])[:, 0] * bins.scale
+    parts = {
+        symbol: np.asarray(amplitude[owner == k] @ shapes[owner == k])
+        for k, symbol in enumerate(symbols)
+    }
+    rest = bins.counts - sum(parts.values(), np.zeros(number))
+    background = bins.basis @ (bins.basis.T @ (rest * bins.weight)) / bins.weight
+    edges = found_edges(counts, axis, symbols)
+    elements = {}
+    for k, symbol in enumerate(symbols):
+        own = sorted((e for e in edges if e.symbol == symbol), key=lambda e: -e.snr)
+        used = int((amplitude[owner == k] > 0).sum())
+        bic = float(ratios[k]) - used * float(np.log(number))
+        probability = combined(features_of(network[symbol], float(ratios[k]), own), weights)
+        element = ElementEvidence(
+            symbol, network[symbol], probability, float(ratios[k]), bic, tuple(own)
+        )
+        if probability < threshold:
+            element = ElementEvidence(
+                **{**element.__dict__, "reason": _reason(element, symbols, edges)}
+            )
+        elements[symbol] = element
+    ordered = dict(sorted(elements.items(), key=lambda item: -item[1].probability))
+    return Evidence(ordered, bins.energies, bins.counts, background, parts, np.sqrt(bins.noise))
+
+
+def features_of(network: float, likelihood_ratio: float, edges: list[FoundEdge]) -> Floats:
+    """Features of the logistic model, (n_features,); see ``FEATURES``."""
+    p = min(max(network, 1e-6), 1.0 - 1e-6)
+    best = max((edge.snr for edge in edges), default=0.0)
+    missing = float(np.mean([edge.snr < _SEEN_SNR for edge in edges])) if edges else 0.0
+    return np.array(
+        [
+            np.log(p / (1.0 - p)),
+            np.log1p(likelihood_ratio),
+            np.log1p(best),
+            missing,
+        ]
+    )
+
+
+def combined(features: Floats, weights: Floats) -> float:
+    """Probability of the logistic model; weights (1 + n_features,), intercept first."""
+    z = float(np.clip(weights[0] + features @ weights[1:], -30.0, 30.0))
+    return float(1.0 / (1.0 + np.exp(-z)))
+
+
+def _reason(element: ElementEvidence, symbols: list[str], edges: list[FoundEdge]) -> str:
+    """Why a candidate is not in the answer, in a few words."""
+    if not element.edges:
+        return (
+            "none of its main edges can be measured in this record, and the network alone "
+            f"gives {element.network:.2f}"
+        )
+    best = element.edges[0]
+    near = [
+        e
+        for e in edges
+        if e.symbol != element.symbol
+        and e.symbol in symbols
+        and abs(e.onset_ev - best.onset_ev) < 15.0
+        and e.snr >= best.snr
+    ]
+    if best.snr < _SEEN_SNR:
+        return f"no step at {best.onset_ev:.0f} eV where its {best.label} lies (SNR {best.snr:.1f})"
+    if element.likelihood_ratio < 4.0:
+        said = f", which {near[0].label} explains" if near else ""
+        return (
+            f"the fit gains nothing from it (LR {element.likelihood_ratio:.1f}) at "
+            f"{best.onset_ev:.0f} eV{said}"
+        )
+    lacking = [e for e in element.edges if e.snr < _SEEN_SNR]
+    if lacking:
+        return f"its {lacking[0].label} at {lacking[0].onset_ev:.0f} eV is missing"
+    distance = best.found_ev - best.onset_ev
+    if abs(distance) > 2.0 * spread_ev(best):
+        return f"the step lies {distance:+.1f} eV from {best.label} ({best.onset_ev:.0f} eV)"
+    return (
+        f"network {element.network:.2f} and fit (LR {element.likelihood_ratio:.1f}) together "
+        f"give {element.probability:.2f} only"
+    )

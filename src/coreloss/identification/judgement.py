@@ -1,0 +1,23 @@
+"""Weights of the small models fitted on simulated spectra by ``tools/build_judgement.py``."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+__all__ = ["judgement"]
+
+
+@lru_cache(maxsize=1)
+def judgement() -> dict[str, Any]:
+    """The numbers in ``data/judgement.json``.
+
+    ``cells`` and ``readings`` rank energy axes, ``least_probability`` is what a reading far
+    from the recorded axis must reach (`axis`); ``combine`` joins network and fit, intercept
+    first (`evidence`); ``set_weight`` is what may lie ahead of the last member of
+    a set of rivals (`candidates`).
+    """
+    text = (files("coreloss.data") / "judgement.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))

@@ -1,0 +1,317 @@
+"""A linear model of a record on a movable energy axis: smooth background plus edges.
+
+It answers one question quickly and for many axes at once: how well do these elements, with
+their edges at these energies, describe the record? `axis` and `evidence` build on it. For
+amounts in atoms/nm² use `coreloss.fit`, whose non-negative solver this module shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.atom.cross_section import angular_factor
+from coreloss.edges import ELEMENTS
+from coreloss.energy import EnergyAxis
+from coreloss.fit import non_negative_solutions
+from coreloss.simulate.library import edge_library
+from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
+
+__all__ = ["Bins", "Column", "Fits", "binned", "columns_of", "fit_hypotheses"]
+
+Floats = NDArray[np.float64]
+
+_STEP_EV = 0.5
+_ENERGIES = np.arange(0.0, 3420.0, _STEP_EV)
+# a typical microscope; only the slope of dσ/dE over an edge hangs on it
+_MICROSCOPE = (200.0, 10.0, 20.0)
+# shells whose onsets lie closer than this ratio keep the strengths that theory gives them
+_LINKED = 1.35
+_BROADENING_EV = 1.5
+_FEWEST_EV_AFTER = 3.0
+# relative error of edge shapes and of the detector
+MODEL_ERROR = 0.012
+# median of χ² with one degree of freedom
+_MEDIAN_CHI2 = 0.455
+
+
+@dataclass(frozen=True)
+class Column:
+    """One shape of the model, tabulated every 0.5 eV from 0.
+
+    Attributes
+    ----------
+    symbol : str
+    kind : str
+        'atom', 'plural' (the atom's edges scattered once more) or 'line' (white lines, or the
+        peak near the onset that solids add to a sharp edge).
+    groups : tuple of str
+        Shell groups in it, 'L23'.
+    onset_ev : float [eV]
+        Lowest onset.
+    major : bool
+    shape : ndarray
+        About 1 at the edge's maximum.
+    """
+
+    symbol: str
+    kind: str
+    groups: tuple[str, ...]
+    onset_ev: float
+    major: bool
+    shape: NDArray[np.float64]
+
+
+def _broadened(shape: Floats, fwhm_ev: float) -> Floats:
+    sigma = fwhm_ev / 2.3548 / _STEP_EV
+    reach = int(4 * sigma) + 1
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return np.convolve(shape, kernel / kernel.sum(), "same")
+
+
+@lru_cache(maxsize=1)
+def _plasmons() -> Floats:
+    """A typical plasmon and its double, of unit area."""
+    energy = np.arange(0.0, 90.0, _STEP_EV)
+    response = np.exp(-0.5 * ((energy - 20.0) / 8.0) ** 2)
+    response += 0.35 * np.exp(-0.5 * ((energy - 40.0) / 12.0) ** 2)
+    return np.asarray(response / response.sum())
+
+
+@cache
+def columns_of(symbol: str) -> tuple[Column, ...]:
+    """The columns of an element, lowest onset first."""
+    library = edge_library()
+    index = ELEMENTS.index(symbol)
+    shared = angular_factor(np.maximum(_ENERGIES, 20.0), *_MICROSCOPE)
+    grid = np.arange(library.shape.shape[1], dtype=float)
+    clusters: list[list[int]] = []
+    for group in range(library.first[index], library.last[index]):
+        if clusters and library.onset_ev[group] < _LINKED * library.onset_ev[clusters[-1][0]]:
+            clusters[-1].append(group)
+        else:
+            clusters.append([group])
+    out = []
+    for cluster in clusters:
+        atom = np.zeros_like(_ENERGIES)
+        for group in cluster:
+            atom += np.interp(_ENERGIES, grid, library.shape[group]) * shared
+        names = tuple(library.name[group] for group in cluster)
+        onset = float(library.onset_ev[cluster[0]])
+        major = bool(library.major[cluster].any())
+        near = (onset <= _ENERGIES) & (onset + 80.0 > _ENERGIES)
+        atom = atom / max(float(atom[near].max()), 1e-30)
+        plural = np.convolve(atom, _plasmons())[: atom.size]
+        for kind, shape in (("atom", atom), ("plural", plural)):
+            smooth = _broadened(shape, _BROADENING_EV)
+            out.append(Column(symbol, kind, names, onset, major, smooth))
+        for group in cluster:
+            own, name = float(library.onset_ev[group]), library.name[group]
+            second, main = float(library.second_ev[group]), bool(library.major[group])
+            out += [
+                Column(symbol, "line", (name,), own, major, line)
+                for line in _lines(symbol, name, own, second, main)
+            ]
+    return tuple(out)
+
+
+def _lines(symbol: str, name: str, onset: float, second: float, major: bool) -> list[Floats]:
+    """What solids add near an onset: white lines, or peaks on a sharp edge."""
+    lines = WHITE_LINES.get((symbol, name))
+    if lines is not None and lines.area_ev[1] > 6.0:
+        share, width = float(np.mean(lines.first_share)), float(np.mean(lines.fwhm_ev))
+        pair = share * _peak(onset + 1.5, width) + (1.0 - share) * _peak(second + 1.5, width)
+        return [pair / pair.max()]
+    if major and name in ("K", "L23") and (symbol, name) not in GIANT_RESONANCES:
+        after = onset - 1.0 < _ENERGIES
+        # π*, σ* and what scattering from neighbours adds behind them
+        peaks = ((2.5, 4.0), (9.0, 8.0), (20.0, 14.0))[: 3 if name == "K" else 2]
+        return [_peak(onset + place, width) * after for place, width in peaks]
+    return []
+
+
+def _peak(centre: float, fwhm: float) -> Floats:
+    return np.asarray(np.exp(-2.7726 * ((_ENERGIES - centre) / fwhm) ** 2))
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A record in bins, weighted, with its smooth background projected out.
+
+    Attributes
+    ----------
+    energies : ndarray, (n,) [eV]
+        On the axis as recorded.
+    counts : ndarray, (n,)
+    variance : ndarray, (n,)
+        Noise, estimated from the record itself, and the model's error.
+    noise : ndarray, (n,)
+        The noise alone.
+    basis : ndarray, (n, k)
+        Orthonormal weighted background.
+    rest : ndarray, (n,)
+        Weighted counts without what the background explains.
+    """
+
+    energies: Floats
+    counts: Floats
+    variance: Floats
+    noise: Floats
+    basis: Floats
+    rest: Floats
+
+    @property
+    def scale(self) -> float:
+        """Largest count; amplitudes are in units of it."""
+        return float(np.abs(self.counts).max()) or 1.0
+
+    @property
+    def weight(self) -> Floats:
+        """1/σ, (n,)."""
+        return np.asarray(1.0 / np.sqrt(self.variance))
+
+    @property
+    def middle(self) -> float:
+        """Middle of the record [eV]; shifts are stated there."""
+        return float(0.5 * (self.energies[0] + self.energies[-1]))
+
+    @property
+    def width(self) -> float:
+        """Width of a bin [eV]."""
+        return float(self.energies[1] - self.energies[0])
+
+
+def noise_level(counts: Floats) -> tuple[float, float]:
+    """Gain and floor of var = gain · counts + floor, from second differences.
+
+    A smooth spectrum has hardly any; edges are few, so the median does not see them.
+    """
+    second = np.diff(counts, 2) ** 2 / 6.0
+    level = np.abs(counts[1:-1])
+    good = level > 0
+    gain = float(np.median(second[good] / level[good])) / _MEDIAN_CHI2 if good.any() else 0.0
+    if gain == 0.0 and good.any():  # so few counts that most channels are like their neighbours
+        gain = float(second.mean() / level.mean())
+    floor = float(np.median(second)) / _MEDIAN_CHI2
+    return gain, 0.1 * floor
+
+
+def binned(counts: NDArray, axis: EnergyAxis, most: int = 500) -> Bins:
+    """A record for fits: bins of at least 1 eV, at most about ``most`` of them.
+
+    Parameters
+    ----------
+    counts : ndarray, (n_energy,), finite
+    axis : EnergyAxis
+    most : int
+    """
+    values = np.asarray(counts, dtype=float)
+    span = axis.size * axis.dispersion
+    factor = max(1, round(max(1.0, span / most) / axis.dispersion))
+    factor = min(factor, max(1, axis.size // 8))
+    number = axis.size // factor
+    gain, floor = noise_level(values)
+    y: Floats = values[: number * factor].reshape(number, factor).sum(axis=1) / factor
+    first = axis.offset + 0.5 * (factor - 1) * axis.dispersion
+    energies: Floats = np.asarray(first + axis.dispersion * factor * np.arange(number), dtype=float)
+    noise = (gain * np.abs(y) + floor) / factor
+    top = float(np.abs(y).max()) or 1.0
+    variance = noise + (MODEL_ERROR * y) ** 2 + (1e-6 * top) ** 2
+    weight: Floats = 1.0 / np.sqrt(variance)
+    basis, _ = np.linalg.qr(_background(energies, y) * weight[:, None])
+    rest = y * weight
+    rest = rest - basis @ (basis.T @ rest)
+    return Bins(energies, y, variance, noise, basis, rest)
+
+
+def _background(energies: Floats, counts: Floats) -> Floats:
+    """A power law times a polynomial in log energy, and a constant, (n, k)."""
+    log_e = np.log(np.maximum(energies, 20.0))
+    top = float(np.abs(counts).max()) or 1.0
+    slope = np.polyfit(log_e, np.log(np.maximum(counts, 1e-3 * top)), 1)[0]
+    power = np.exp(np.clip(slope, -6.0, 0.0) * (log_e - log_e.mean()))
+    ratio = np.exp(log_e[-1] - log_e[0])
+    order = 3 if ratio < 1.5 else 4 if ratio < 3.0 else 5
+    x = 2.0 * (log_e - log_e[0]) / (log_e[-1] - log_e[0] + 1e-12) - 1.0
+    columns = [power * np.cos(k * np.arccos(np.clip(x, -1.0, 1.0))) for k in range(order)]
+    return top * np.stack([*columns, np.ones_like(x)], axis=1)
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Fits of one record under several axes.
+
+    Attributes
+    ----------
+    chi2 : ndarray, (n_hypotheses,)
+    amplitudes : ndarray, (n_columns, n_hypotheses)
+        In units of the record's largest count.
+    gram, right : ndarray
+        Normal equations, (n_columns, n_columns, n_hypotheses) and (n_columns, n_hypotheses).
+    """
+
+    chi2: Floats
+    amplitudes: Floats
+    gram: Floats
+    right: Floats
+
+
+def shapes_at(columns: Sequence[Column], energies: Floats) -> Floats:
+    """Columns at energies (…, n) [eV]: (n_columns, …, n); zero beyond the table.
+
+    A column whose onset is not inside is zero: what begins before the record is background.
+    """
+    if not columns:
+        return np.zeros((0, *energies.shape))
+    table = np.stack([column.shape for column in columns])
+    position = np.clip(energies / _STEP_EV, 0.0, table.shape[1] - 1.001)
+    whole = position.astype(np.int64)
+    part = position - whole
+    left = np.take(table, whole, axis=1)
+    out = left + part * (np.take(table, whole + 1, axis=1) - left)
+    onset = np.array([column.onset_ev for column in columns])
+    onset = onset.reshape((-1,) + (1,) * (energies.ndim - 1))
+    inside = (onset > energies[..., 0]) & (onset < energies[..., -1] - _FEWEST_EV_AFTER)
+    return np.asarray(out * inside[..., None])
+
+
+def fit_hypotheses(
+    bins: Bins, columns: Sequence[Column], shift_ev: Floats, stretch: Floats
+) -> Fits:
+    """Fit the record with the columns' edges under several axes.
+
+    Parameters
+    ----------
+    bins : Bins
+    columns : sequence of Column
+    shift_ev : ndarray, (n_hypotheses,) [eV]
+        True less recorded energy in the middle of the record.
+    stretch : ndarray, (n_hypotheses,)
+        True over recorded dispersion.
+    """
+    n = shift_ev.size
+    total = float(bins.rest @ bins.rest)
+    p = len(columns)
+    if p == 0:
+        return Fits(np.full(n, total), np.zeros((0, n)), np.zeros((0, 0, n)), np.zeros((0, n)))
+    middle = bins.middle
+    energies = middle + shift_ev[:, None] + stretch[:, None] * (bins.energies - middle)[None]
+    design = shapes_at(columns, energies) * (bins.weight * bins.scale)  # (p, h, n)
+    design = np.ascontiguousarray(np.moveaxis(design, 1, 0))  # (h, p, n)
+    along = design @ bins.basis
+    gram = design @ np.swapaxes(design, 1, 2) - along @ np.swapaxes(along, 1, 2)
+    right = design @ bins.rest
+    diagonal = np.einsum("hpp->hp", gram)
+    used = diagonal > 1e-9 * max(float(diagonal.max()), 1e-30)
+    gram = np.moveaxis(gram, 0, 2).copy()
+    gram[np.arange(p), np.arange(p)] += np.where(used.T, 1e-9 * diagonal.T, 1.0)
+    right = right.T.copy()
+    amplitude = non_negative_solutions(gram, right, allowed=used.T)
+    explained = 2.0 * np.einsum("ph,ph->h", amplitude, right) - np.einsum(
+        "ph,pqh,qh->h", amplitude, gram, amplitude
+    )
+    return Fits(np.maximum(total - explained, 0.0), amplitude, gram, right)

@@ -1,0 +1,154 @@
+"""Where the edges of given elements lie in a record, each fitted by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import EnergyAxis
+from coreloss.identification.physics import (
+    Column,
+    binned,
+    columns_of,
+    fit_hypotheses,
+    shapes_at,
+)
+
+__all__ = ["FoundEdge", "found_edges", "group_name"]
+
+Floats = NDArray[np.float64]
+
+#: Distances from the expected onset at which an edge is looked for [eV].
+OFFSETS_EV = np.arange(-12.0, 13.0)
+_BEFORE_EV, _AFTER_EV = 40.0, 50.0
+_LEAST_BEFORE_EV, _LEAST_AFTER_EV = 8.0, 8.0
+# share of the channels of a window that tell something new: edge shapes err over several
+_INDEPENDENT = 0.25
+_FEWEST_BINS = 16
+
+
+@dataclass(frozen=True)
+class FoundEdge:
+    """One edge of an element in a record.
+
+    Attributes
+    ----------
+    symbol : str
+    group : str
+        Shell group, 'L23'.
+    onset_ev : float [eV]
+        Where the table has it.
+    log_likelihood : ndarray, (n_offsets,)
+        Of the edge lying ``OFFSETS_EV`` away from there, 0 at best.
+    found_ev, error_ev : float [eV]
+        Where it is most likely, on the axis that was given, and the standard deviation.
+    height : float
+        Step above the background, 10 eV above the onset [counts].
+    snr : float
+        Root of the drop of χ² that the edge brings, each channel's model error included.
+    jump_ratio : float
+        Step over background.
+    """
+
+    symbol: str
+    group: str
+    onset_ev: float
+    log_likelihood: Floats
+    found_ev: float
+    error_ev: float
+    height: float
+    snr: float
+    jump_ratio: float
+
+    @property
+    def label(self) -> str:
+        """'Fe L2,3'."""
+        return f"{self.symbol} {group_name(self.group)}"
+
+
+def group_name(group: str) -> str:
+    """'L2,3' of 'L23'."""
+    return group if len(group) < 3 else f"{group[0]}{group[1]},{group[2]}"
+
+
+def found_edges(
+    counts: NDArray, axis: EnergyAxis, symbols: Sequence[str], *, minor: bool = False
+) -> list[FoundEdge]:
+    """Look for each edge of the elements near where the table has it.
+
+    A window around each onset is fitted with a smooth background and the element's edge at
+    every offset; edges of the other elements that lie in the window move along with it.
+
+    Parameters
+    ----------
+    counts : ndarray, (n_energy,), finite
+    axis : EnergyAxis
+    symbols : sequence of str
+    minor : bool
+        Also those edges by which elements are not usually identified.
+    """
+    groups: dict[tuple[str, float], list[Column]] = {}
+    for symbol in dict.fromkeys(symbols):
+        for column in columns_of(symbol):
+            if column.major or minor:
+                atom = [c for c in columns_of(symbol) if c.kind == "atom"]
+                home = max((c.onset_ev for c in atom if c.onset_ev <= column.onset_ev), default=0)
+                groups.setdefault((symbol, home), []).append(column)
+    energies = axis.energies
+    out = []
+    for (symbol, onset), own in groups.items():
+        low = max(onset - _BEFORE_EV, axis.start)
+        high = min(onset + max(_AFTER_EV, 0.08 * onset), axis.end)
+        if onset - low < _LEAST_BEFORE_EV or high - onset < _LEAST_AFTER_EV:
+            continue
+        inside = np.nonzero((energies >= low) & (energies <= high))[0]
+        if inside.size < _FEWEST_BINS:
+            continue
+        part = EnergyAxis(float(energies[inside[0]]), axis.dispersion, int(inside.size))
+        record = np.asarray(counts[inside], dtype=float)
+        if not np.ptp(record) > 0:
+            continue
+        bins = binned(record, part, 200)
+        others = [
+            column
+            for key, columns in groups.items()
+            for column in columns
+            if key[0] != symbol and low < column.onset_ev < high
+        ]
+        columns = [*own, *others]
+        ones = np.ones_like(OFFSETS_EV)
+        # an edge that lies higher than expected: the axis must come down to meet it
+        fits = fit_hypotheses(bins, columns, -OFFSETS_EV, ones)
+        number = bins.counts.size
+        likelihood = -0.5 * _INDEPENDENT * number * np.log(fits.chi2 / number + 0.3)
+        likelihood -= likelihood.max()
+        weight = np.exp(likelihood)
+        weight /= weight.sum()
+        place = float(weight @ OFFSETS_EV)
+        error = float(np.sqrt(weight @ (OFFSETS_EV - place) ** 2))
+        best = int(np.argmax(likelihood))
+        amplitude = fits.amplitudes[: len(own), best] * bins.scale
+        at = np.linspace(onset - 5.0, onset + 25.0, 31)[None]
+        height = float((amplitude @ shapes_at(own, at)[:, 0])[10:25].mean()) if own else 0.0
+        without = fit_hypotheses(bins, others, -OFFSETS_EV[best : best + 1], ones[:1])
+        gain = max(float(without.chi2[0] - fits.chi2[best]), 0.0)
+        snr = np.sqrt(gain / max(1.0, float(fits.chi2[best]) / number))
+        near = np.abs(bins.energies - onset - OFFSETS_EV[best] + 6.0) < 4.0 + bins.width
+        below = float(np.mean(bins.counts[near])) if near.any() else float("nan")
+        out.append(
+            FoundEdge(
+                symbol,
+                own[0].groups[0],
+                onset,
+                likelihood,
+                onset + place,
+                error,
+                height,
+                float(snr),
+                height / below if below > 0 else float("nan"),
+            )
+        )
+    return out

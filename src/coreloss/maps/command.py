@@ -1,0 +1,191 @@
+"""The commands ``coreloss map`` and ``coreloss quantify``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: Any) -> None:
+    """Add both to the parser's subcommands."""
+    command = commands.add_parser(
+        "map", help="element maps of a spectrum image, line scan or stack"
+    )
+    _shared(command, "-maps")
+    command.add_argument(
+        "--components", type=int, default=0, metavar="N",
+        help="first rebuild spectra from N principal components (needs coreloss[maps])",
+    )  # fmt: skip
+    command.add_argument(
+        "--clusters", type=int, default=8, metavar="N",
+        help="groups of like spectra whose sums are identified too (8; 0: none)",
+    )  # fmt: skip
+    command.set_defaults(run=_map)
+
+    command = commands.add_parser(
+        "quantify", help="atomic percent with errors, of a spectrum or of every pixel"
+    )
+    _shared(command, "-quantified")
+    command.add_argument(
+        "--elements", nargs="+", metavar="EL", help="these, in place of those found"
+    )
+    command.add_argument("--beam-energy", type=float, metavar="KEV")
+    command.add_argument("--alpha", type=float, metavar="MRAD", help="convergence semi-angle")
+    command.add_argument("--beta", type=float, metavar="MRAD", help="collection semi-angle")
+    command.add_argument(
+        "--low-loss", metavar="FILE", help="one spectrum or one a pixel (else that of the file)"
+    )
+    command.add_argument(
+        "--exposure-ratio", type=float, metavar="R",
+        help="exposure of the core loss over that of the low loss; gives atoms/nm²",
+    )  # fmt: skip
+    command.add_argument(
+        "--beam-intensity", type=float, metavar="COUNTS",
+        help="zero-loss intensity in the core loss's counts; gives atoms/nm² without a low loss",
+    )  # fmt: skip
+    command.add_argument(
+        "--near-edge", choices=("exclude", "free", "none"),
+        help="structure near edges (free with a low loss, else exclude)",
+    )  # fmt: skip
+    command.add_argument(
+        "--window", type=float, nargs=2, metavar=("EV", "EV"), help="fit only this"
+    )
+    command.add_argument(
+        "--shift",
+        type=float,
+        default=0.0,
+        metavar="EV",
+        help="true axis = shift + stretch · file's",
+    )
+    command.add_argument("--stretch", type=float, default=1.0, metavar="F")
+    command.add_argument("--gain", type=float, metavar="G", help="counts per electron (estimated)")
+    command.set_defaults(run=_quantify)
+
+
+def _shared(command: argparse.ArgumentParser, suffix: str) -> None:
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--out", metavar="DIR", help=f"results (the file's name with '{suffix}')")
+    command.add_argument("--kind", choices=("hspy", "zspy"), default="hspy", help="of map files")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--signal", help="title or number of the data set in files with several")
+    command.add_argument("--model", metavar="NAME", help="model name or bundle directory")
+    command.add_argument("--threshold", type=float, metavar="P", help="probability to call present")
+    command.add_argument(
+        "--least-fraction", type=float, default=0.01, metavar="F",
+        help="share of the spectra an element must be found in (0.01)",
+    )  # fmt: skip
+    command.add_argument(
+        "--bin", type=int, default=1, metavar="N", help="sum N pixels along each axis"
+    )
+    command.add_argument(
+        "--axis", default="auto", metavar="HOW",
+        help="'auto' judges and corrects the energy axis, 'as-recorded', or 'shift=EV'",
+    )  # fmt: skip
+    command.add_argument("--threads", type=int, default=0, help="processor threads (default: all)")
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="work on a dask cluster, as tcp://host:8786 (needs coreloss[distributed])",
+    )  # fmt: skip
+    command.add_argument("--force", action="store_true", help="replace results that are there")
+    command.set_defaults(suffix=suffix)
+
+
+def _map(options: argparse.Namespace) -> int:
+    from coreloss.identification.axis import parse_axis
+    from coreloss.maps.elements import element_maps
+
+    def work(folder: Path) -> Any:
+        return element_maps(
+            options.file,
+            signal=_signal(options.signal),
+            model=options.model,
+            threshold=options.threshold,
+            least_fraction=options.least_fraction,
+            bin=options.bin,
+            components=options.components,
+            clusters=options.clusters,
+            axis_mode=parse_axis(options.axis),
+            threads=options.threads,
+            scheduler=options.scheduler,
+            work_folder=folder,
+        )
+
+    return _done(options, work)
+
+
+def _quantify(options: argparse.Namespace) -> int:
+    from coreloss.identification.axis import parse_axis
+    from coreloss.maps.quantification import quantify
+
+    def work(folder: Path) -> Any:
+        return quantify(
+            options.file,
+            options.elements,
+            signal=_signal(options.signal),
+            beam_energy_kev=options.beam_energy,
+            alpha_mrad=options.alpha,
+            beta_mrad=options.beta,
+            low_loss=options.low_loss,
+            exposure_ratio=options.exposure_ratio,
+            beam_intensity=options.beam_intensity,
+            near_edge=options.near_edge,
+            window_ev=tuple(options.window) if options.window else None,
+            shift_ev=options.shift,
+            stretch=options.stretch,
+            axis_mode=parse_axis(options.axis),
+            gain=options.gain,
+            bin=options.bin,
+            model=options.model,
+            threshold=options.threshold,
+            least_fraction=options.least_fraction,
+            threads=options.threads,
+            scheduler=options.scheduler,
+            work_folder=folder,
+        )
+
+    return _done(options, work)
+
+
+def _signal(text: str | None) -> str | int | None:
+    return int(text) if text is not None and text.lstrip("-").isdigit() else text
+
+
+def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
+    """Do the work, keep unfinished parts beside the results' folder, write, and report."""
+    from coreloss.maps.output import check_folder
+
+    out = Path(options.out or Path(Path(options.file).name).stem + options.suffix)
+    check_folder(out, force=options.force, kind=options.kind)
+    unfinished = out.with_name(out.name + ".partial")
+    if options.force:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        result = work(unfinished)
+    except BaseException:
+        # an interrupted run leaves what it has done, to go on from; one that failed leaves nothing
+        if not any(unfinished.rglob("done-*")):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    try:
+        result.save(out, force=options.force, kind=options.kind)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    if options.json:
+        print(
+            json.dumps({"file": options.file, "out": str(out), **result.to_dict()}, default=float)
+        )
+        return 0
+    axis = result.axis
+    shape = " × ".join(str(n) for n in result.shape)
+    print(f"{options.file}   {shape} spectra, {axis.start:.0f} to {axis.end:.0f} eV")
+    print(result.table())
+    for note in result.notes:
+        print(f"  note: {note}")
+    print(f"  written: {out}")
+    return 0

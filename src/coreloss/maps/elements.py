@@ -1,0 +1,416 @@
+"""Element maps: which elements are where in a spectrum image."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.edges import edges_of
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.identification import Identification, ModelBundle, identify_spectra, load_model
+from coreloss.identification.predict import DEFAULT_AXIS_MODE, probabilities
+from coreloss.identification.result import covers
+from coreloss.maps.blocks import Store, run_blocks
+from coreloss.maps.coherence import morans_z
+from coreloss.maps.pixels import (
+    DEAD,
+    SATURATED,
+    USABLE,
+    Clusters,
+    Denoiser,
+    Saturation,
+    states,
+    unrecorded,
+    usable_sample,
+)
+from coreloss.maps.settled import settled_axis
+from coreloss.maps.source import Block, NavigationAxis, SpectrumImage, open_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["ElementMaps", "element_maps"]
+
+# an element nearly everywhere has no pattern to test
+_EVERYWHERE = 0.9
+_COHERENT_Z = 4.0
+_LEAST_PIXELS = 3
+_LEAST_CLUSTER = 4
+
+
+@dataclass(frozen=True)
+class ElementMaps:
+    """Element maps of a line scan, spectrum image or stack.
+
+    Attributes
+    ----------
+    elements : tuple of str
+        Kept, most widespread first.
+    probabilities : ndarray, (*shape, n_elements) float32
+        Calibrated probability in each pixel, NaN where a spectrum could not be judged.
+    threshold : float
+    candidates : list of dict
+        Every element found anywhere: ``symbol``, ``fraction`` of spectra, ``coherence`` (z of
+        Moran's I), ``found_in`` ('pixels', 'sum', 'cluster 2') and ``kept``.
+    total : Identification
+        Of the summed spectrum.
+    clusters : list of Identification
+    labels : ndarray, shape, int16
+        The cluster of each pixel; -1 for unusable ones.
+    state : ndarray, shape, uint8
+        0 usable, 1 without counts, 2 saturated.
+    axes : tuple of NavigationAxis
+    axis : EnergyAxis
+    metadata, notes, survey
+        As of the file.
+    """
+
+    elements: tuple[str, ...]
+    probabilities: NDArray[np.float32] = field(repr=False)
+    threshold: float
+    candidates: list[dict[str, Any]] = field(repr=False)
+    total: Identification = field(repr=False)
+    clusters: list[Identification] = field(repr=False)
+    labels: NDArray[np.int16] = field(repr=False)
+    state: NDArray[np.uint8] = field(repr=False)
+    axes: tuple[NavigationAxis, ...]
+    axis: EnergyAxis
+    metadata: dict[str, Any] = field(repr=False, default_factory=dict)
+    notes: tuple[str, ...] = ()
+    survey: NDArray[np.floating] | None = field(repr=False, default=None)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each navigation axis."""
+        return self.state.shape
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether each element is found in each pixel, (*shape, n_elements)."""
+        return np.nan_to_num(self.probabilities) >= self.threshold
+
+    def map(self, symbol: str) -> NDArray[np.float32]:
+        """The probability map of one element, shape."""
+        if symbol not in self.elements:
+            raise ValueError(
+                f"no map of {symbol!r}; there are maps of {', '.join(self.elements) or 'nothing'}"
+            )
+        return self.probabilities[..., self.elements.index(symbol)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table's rows."""
+        return self.candidates
+
+    def table(self) -> str:
+        """The elements, where and how they were found, one a line."""
+        lines = [f"  {'':<3} {'pixels':>8}  {'coherence':>9}  found in"]
+        for row in self.candidates:
+            z = "" if not np.isfinite(row["coherence"]) else f"{row['coherence']:.0f}"
+            dropped = "" if row["kept"] else "   dropped: " + row["reason"]
+            lines.append(
+                f"  {row['symbol']:<3} {100 * row['fraction']:7.1f}%  {z:>9}  "
+                f"{', '.join(row['found_in'])}{dropped}"
+            )
+        if not self.candidates:
+            lines = ["  no element found"]
+        return "\n".join(lines)
+
+    def csv(self) -> str:
+        """The table as CSV."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(
+            "element fraction_of_spectra mean_probability coherence_z found_in kept reason "
+            "edges".split()
+        )
+        for row in self.candidates:
+            edges = [e.label for e in edges_of(row["symbol"]) if covers(self.axis, e)]
+            writer.writerow(
+                [
+                    row["symbol"],
+                    f"{row['fraction']:.5f}",
+                    f"{row['mean_probability']:.4f}",
+                    f"{row['coherence']:.2f}",
+                    "; ".join(row["found_in"]),
+                    int(row["kept"]),
+                    row["reason"],
+                    "; ".join(edges),
+                ]
+            )
+        return text.getvalue()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the maps, for JSON."""
+        return {
+            "elements": list(self.elements),
+            "candidates": [
+                {
+                    k: (None if isinstance(v, float) and not np.isfinite(v) else v)
+                    for k, v in r.items()
+                }
+                for r in self.candidates
+            ],
+            "threshold": self.threshold,
+            "model": self.total.model,
+            "shape": list(self.shape),
+            "usable_spectra": int((self.state == USABLE).sum()),
+            "range_ev": [round(self.axis.start, 2), round(self.axis.end, 2)],
+            "notes": list(self.notes),
+        }
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """The maps side by side; see `coreloss.maps.figures.element_maps_figure`."""
+        from coreloss.maps.figures import element_maps_figure
+
+        return element_maps_figure(self, path)
+
+    def save(
+        self, folder: str | os.PathLike[str], *, force: bool = False, kind: str = "hspy"
+    ) -> Path:
+        """Write maps, figure and table into a folder; see `coreloss.maps.output.save_maps`."""
+        from coreloss.maps.output import save_maps
+
+        return save_maps(self, folder, force=force, kind=kind)
+
+
+@dataclass(frozen=True)
+class _Identify:
+    """What is done with each block."""
+
+    bundle: ModelBundle
+    axis: EnergyAxis
+    judged: tuple[int, ...]
+    saturation: Saturation
+    denoiser: Denoiser | None
+    clusters: Clusters
+    threads: int
+    blank: NDArray[np.bool_]
+
+    def __call__(self, counts: NDArray[np.floating], block: Block) -> dict[str, NDArray[Any]]:
+        if self.blank.any():
+            counts = np.where(self.blank, np.nan, counts)
+        state = states(counts, self.saturation)
+        good = np.flatnonzero(state == USABLE)
+        chance = np.full((counts.shape[0], len(self.bundle.elements)), np.nan, dtype=np.float16)
+        labels = np.full(counts.shape[0], -1, dtype=np.int16)
+        sums = np.zeros((self.clusters.centres.shape[0], self.axis.size))
+        if good.size:
+            spectra = counts[good]
+            labels[good] = self.clusters.labels(spectra)
+            np.add.at(sums, labels[good], np.nan_to_num(spectra.astype(float)))
+            if self.denoiser is not None:
+                spectra = self.denoiser.applied(spectra)
+            found = probabilities(spectra, self.axis, self.bundle, threads=self.threads)
+            part = np.zeros(found.shape, dtype=np.float16)
+            part[:, list(self.judged)] = found[:, list(self.judged)]
+            chance[good] = part
+        return {"probability": chance, "label": labels, "state": state, "_sums": sums}
+
+
+def element_maps(
+    source: str | os.PathLike[str] | Spectra | SpectrumImage,
+    *,
+    signal: str | int | None = None,
+    model: str | os.PathLike[str] | ModelBundle | None = None,
+    threshold: float | None = None,
+    least_fraction: float = 0.01,
+    bin: int = 1,
+    components: int = 0,
+    clusters: int = 8,
+    axis_mode: str | float = DEFAULT_AXIS_MODE,
+    threads: int = 0,
+    scheduler: str | None = None,
+    work_folder: str | os.PathLike[str] | None = None,
+) -> ElementMaps:
+    """Map the elements of a line scan, spectrum image or stack.
+
+    Every spectrum is identified by itself; so are the sum of all and the sums of clusters of
+    like spectra, in which a phase of few pixels or a low dose still shows. An element is kept if
+    it is in the sum or in a cluster, or in at least ``least_fraction`` of the spectra and there
+    either nearly everywhere or in pixels that lie together (`coreloss.maps.coherence`).
+
+    Parameters
+    ----------
+    source : path, Spectra or SpectrumImage
+        Large files are read a block at a time.
+    signal : str or int, optional
+        Which data set of a file; see `coreloss.io.load`.
+    model, threshold, threads, axis_mode
+        As of `coreloss.identify`; the axis is judged on the mean spectrum.
+    least_fraction : float
+        Share of the spectra in which an element must be found.
+    bin : int
+        Sum ``bin`` pixels along each axis first.
+    components : int
+        Rebuild spectra from so many principal components first; 0 leaves them alone.
+    clusters : int
+        Groups whose sums are identified as well; 0 for none. Needs scikit-learn.
+    scheduler : str, optional
+        Address of a dask.distributed scheduler to work on.
+    work_folder : path, optional
+        Keeps unfinished results; a run that was stopped goes on from there.
+
+    Returns
+    -------
+    ElementMaps
+
+    Raises
+    ------
+    ReadError, ValueError
+        One sentence for data that cannot be mapped.
+    """
+    image = open_image(source, signal=signal)
+    if image.number == 1:
+        raise ValueError(
+            f"{image.name}: holds a single spectrum, of which no map can be made; "
+            "use 'coreloss identify' or 'coreloss quantify'"
+        )
+    if not 0.0 <= least_fraction <= 1.0:
+        raise ValueError(f"least fraction is {least_fraction}; it must lie between 0 and 1")
+    if components < 0 or clusters < 0:
+        raise ValueError(f"{components} components, {clusters} clusters: neither can be negative")
+    image = image.binned(bin)
+    bundle = load_model(model)
+    limit = bundle.threshold if threshold is None else float(threshold)
+    if not 0.0 < limit < 1.0:
+        raise ValueError(f"threshold is {limit}; it must lie between 0 and 1")
+    sample, saturation = usable_sample(image)
+    blank = unrecorded(sample)
+    image, said = settled_axis(image, np.where(blank, np.nan, sample), axis_mode, bundle, threads)
+    judged = tuple(
+        i for i, s in enumerate(bundle.elements) if any(covers(image.axis, e) for e in edges_of(s))
+    )
+    # a record that cannot be judged at all says so before anything is written
+    probabilities(sample[:1], image.axis, bundle, threads=threads)
+    notes = [*image.notes, *said]
+    if clusters > 1 and importlib.util.find_spec("sklearn") is None:
+        notes.append("spectra were not clustered, as scikit-learn is not installed")
+        clusters = 1
+    groups = Clusters.of(sample, max(clusters, 1))
+    denoiser = Denoiser.of(sample, components) if components else None
+    blocks = image.blocks()
+    key = {
+        "file": _stamp(image),
+        "model": [bundle.name, bundle.version, str(bundle.path)],
+        "bin": bin,
+        "components": components,
+        "clusters": clusters,
+        "axis": [image.axis.offset, image.axis.dispersion, image.axis.size],
+    }
+    store = Store(
+        Path(work_folder) if work_folder is not None else None, key, image.shape, len(blocks)
+    )
+    work = _Identify(bundle, image.axis, judged, saturation, denoiser, groups, threads, blank)
+    run_blocks(work, image, store, blocks, scheduler=scheduler, label="identifying")
+    return _assembled(image, bundle, limit, least_fraction, store, judged, blank, notes)
+
+
+def _stamp(image: SpectrumImage) -> list[Any]:
+    if not image.path:
+        return ["memory"]
+    told = Path(image.path).stat()
+    return [image.path, told.st_size, told.st_mtime, str(image.signal)]
+
+
+def _assembled(
+    image: SpectrumImage,
+    bundle: ModelBundle,
+    limit: float,
+    least_fraction: float,
+    store: Store,
+    judged: tuple[int, ...],
+    blank: NDArray[np.bool_],
+    notes: list[str],
+) -> ElementMaps:
+    state, labels = np.array(store.get("state")), np.array(store.get("label"))
+    usable = state == USABLE
+    for kind, what in ((DEAD, "hold no counts"), (SATURATED, "are saturated")):
+        number = int((state == kind).sum())
+        if number:
+            notes.append(f"{number} of {state.size} spectra {what} and were left out")
+    sums = np.asarray(store.get("_sums")).sum(axis=0)
+    sums[:, blank] = np.nan
+    size = np.bincount(labels[usable], minlength=sums.shape[0])
+    total = _identified(sums.sum(axis=0), image, bundle, limit)
+    groups = [
+        (number, _identified(row, image, bundle, limit))
+        for number, row in enumerate(sums)
+        if len(sums) > 1 and size[number] >= _LEAST_CLUSTER
+    ]
+    chance = store.get("probability")
+    rows: list[dict[str, Any]] = []
+    for column in judged:
+        symbol = bundle.elements[column]
+        values = np.asarray(chance[..., column], dtype=np.float32)
+        found = values[usable] >= limit
+        places = ["sum"] if symbol in total.found else []
+        places += [
+            f"cluster {number + 1} ({size[number]} spectra)"
+            for number, result in groups
+            if symbol in result.found
+        ]
+        fraction = float(found.mean())
+        if not (places or found.any()):
+            continue
+        presence = np.where(usable, values >= limit, np.nan)
+        z = morans_z(presence)
+        enough = fraction >= least_fraction and found.sum() >= min(_LEAST_PIXELS, usable.sum())
+        together = fraction >= _EVERYWHERE or (np.isfinite(z) and z >= _COHERENT_Z)
+        reason = ""
+        if not places and not enough:
+            reason = f"in {int(found.sum())} spectra only"
+        elif not places and not together:
+            reason = "scattered"
+        if enough and together:
+            places.insert(0, "pixels")
+        if not places:
+            places = [f"{int(found.sum())} pixels"]
+        rows.append(
+            {
+                "symbol": symbol,
+                "fraction": fraction,
+                "mean_probability": float(values[usable].mean()),
+                "coherence": z,
+                "found_in": places,
+                "kept": not reason,
+                "reason": reason,
+                "column": column,
+            }
+        )
+    rows.sort(key=lambda r: (not r["kept"], -r["fraction"], r["symbol"]))
+    kept = [row for row in rows if row["kept"]]
+    columns = [row.pop("column") for row in rows][: len(kept)]
+    maps = (
+        np.stack([np.asarray(chance[..., c], dtype=np.float32) for c in columns], axis=-1)
+        if columns
+        else np.zeros((*state.shape, 0), dtype=np.float32)
+    )
+    return ElementMaps(
+        tuple(row["symbol"] for row in kept),
+        maps,
+        limit,
+        rows,
+        total,
+        [result for _, result in groups],
+        labels,
+        state,
+        image.axes,
+        image.axis,
+        image.metadata,
+        tuple(notes),
+        image.survey,
+    )
+
+
+def _identified(
+    counts: NDArray[np.float64], image: SpectrumImage, bundle: ModelBundle, limit: float
+) -> Identification:
+    return identify_spectra(Spectra(counts, image.axis), model=bundle, threshold=limit)[0]

@@ -1,0 +1,224 @@
+"""The low-loss record that goes with an image: one spectrum, or one for each pixel."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.fit.response import Response, zero_loss_position
+from coreloss.io import ReadError
+from coreloss.io.datasets import choose
+from coreloss.io.rosetta import _silence
+from coreloss.maps.blocks import Source
+from coreloss.maps.source import (
+    Block,
+    SpectrumImage,
+    _items,
+    _reader_extension,
+    image_of,
+    open_image,
+)
+
+__all__ = ["LowLoss", "low_loss_of"]
+
+_SAMPLE = 512
+# half width of the zero-loss window, as a share of which t/λ is judged [eV]
+_ZERO_LOSS_EV = 4.0
+# one kernel serves all pixels if t/λ varies by less than this about its mean
+_SAME_THICKNESS = 0.05
+
+
+@dataclass(frozen=True)
+class LowLoss:
+    """Low-loss spectra for the pixels of an image.
+
+    Attributes
+    ----------
+    shared : Response or None
+        One for all pixels; None where each has its own.
+    source : Source or None
+        Where those of single pixels are read.
+    axis : EnergyAxis
+        Of the low loss.
+    dispersion_ev : float
+        Of the core-loss record.
+    ratio : float or None
+        Exposure of the core loss over that of the low loss.
+    drift_origin_ev : float or None
+        The zero-loss position from which drift counts; None without drift correction.
+    thickness : float
+        Mean t/λ.
+    notes : tuple of str
+    """
+
+    shared: Response | None
+    source: Source | None
+    axis: EnergyAxis
+    dispersion_ev: float
+    ratio: float | None
+    drift_origin_ev: float | None
+    thickness: float
+    notes: tuple[str, ...] = ()
+
+    def of_block(self, block: Block) -> Response:
+        """The kernels of a block's pixels, (n, n_kernel)."""
+        if self.shared is not None:
+            return self.shared
+        assert self.source is not None
+        image = self.source.open()
+        counts = image.read(block).astype(float)
+        # a pixel without a low loss gets the mean of its neighbours in the block
+        bad = ~np.isfinite(counts).any(axis=1) | ~(np.nan_to_num(counts).sum(axis=1) > 0)
+        if bad.all():
+            raise ValueError(f"{image.name}: a whole block of its low-loss spectra is empty")
+        if bad.any():
+            counts[bad] = np.nan_to_num(counts[~bad]).mean(axis=0)
+        shift = np.zeros(1)
+        if self.drift_origin_ev is not None:
+            shift = zero_loss_position(counts, self.axis) - self.drift_origin_ev
+        return Response.of_low_loss(
+            counts, self.axis, self.dispersion_ev, ratio=self.ratio, shift_ev=shift
+        )
+
+
+def low_loss_of(
+    image: SpectrumImage,
+    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | None,
+    *,
+    ratio: float | None = None,
+    bin: int = 1,
+    stretch: float = 1.0,
+) -> LowLoss | None:
+    """The low loss given, or the one in the image's own file; None without any.
+
+    That of the same file was taken in the same sweep: its zero-loss peak tells how the energy
+    axis drifts from pixel to pixel, and the model of every pixel moves with it.
+
+    ``stretch`` is true over recorded dispersion, of the core loss and so of the low loss.
+
+    Raises
+    ------
+    ReadError, ValueError
+        For a low loss that cannot be used: other dispersion, other navigation shape, no zero
+        loss.
+    """
+    together = low_loss is None
+    if low_loss is None:
+        found = _in_same_file(image)
+        if found is None:
+            return None
+        if abs(stretch * found.axis.dispersion / image.axis.dispersion - 1.0) > 5e-3:
+            return None
+        source = found
+    else:
+        source = low_loss if isinstance(low_loss, SpectrumImage) else _open(low_loss)
+    source = source.with_axis(source.axis.corrected(0.0, stretch))
+    name = source.name
+    if ratio is not None and not ratio > 0:
+        raise ValueError(f"the exposure ratio is {ratio}; it must be positive")
+    try:
+        if source.number > 1:
+            source = source.binned(bin)
+            if source.shape != image.shape:
+                raise ValueError(
+                    f"the low loss has {_by(source.shape)} spectra and the core loss "
+                    f"{_by(image.shape)}; give a low loss of the same area, or one spectrum"
+                )
+        sample = source.sample(_SAMPLE).astype(float)
+        good = np.isfinite(sample).any(axis=1) & (np.nan_to_num(sample).sum(axis=1) > 0)
+        if not good.any():
+            raise ValueError("none of the low-loss spectra holds counts; leave it out")
+        sample = sample[good]
+        mean = Response.of_low_loss(
+            np.nan_to_num(sample).mean(axis=0), source.axis, image.axis.dispersion, ratio=ratio
+        )
+        place = zero_loss_position(sample, source.axis)
+    except ReadError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    thickness = _thickness(sample, source, place)
+    spread = float(thickness.std())
+    middle = float(thickness.mean())
+    drift = float(np.median(place)) if together and source.number > 1 else None
+    moves = drift is not None and float(place.std()) > 0.1 * source.axis.dispersion
+    alone = source.number > 1 and (
+        moves or ratio is not None or spread > _SAME_THICKNESS * max(middle, 0.2)
+    )
+    notes = [f"low loss: {name}, t/λ {middle:.2f}"]
+    if alone:
+        notes[0] += ", one spectrum for each pixel"
+        if moves:
+            notes.append(
+                f"the zero-loss peak drifts by {np.ptp(place):.2f} eV; edges of the model follow it"
+            )
+    elif source.number > 1:
+        notes[0] += ", the mean for all pixels, which are alike"
+    return LowLoss(
+        None if alone else mean,
+        Source.of(source) if alone else None,
+        source.axis,
+        image.axis.dispersion,
+        ratio,
+        drift if moves else None,
+        middle,
+        tuple(notes),
+    )
+
+
+def _open(low_loss: str | os.PathLike[str] | Spectra) -> SpectrumImage:
+    if isinstance(low_loss, Spectra):
+        return open_image(low_loss)
+    # of a file with both, the low loss is wanted here
+    path = Path(os.fsdecode(low_loss))
+    if path.exists():
+        whole = open_image(path)
+        if whole.axis.start < 0.0 < whole.axis.end:
+            return whole
+        return _in_same_file(replace(whole, path=str(path))) or whole
+    return open_image(path)
+
+
+def _in_same_file(image: SpectrumImage) -> SpectrumImage | None:
+    """The low loss that lies beside an image's core loss in its file."""
+    if not image.path or not Path(image.path).exists():
+        return None
+    path = Path(image.path)
+    items = _items(path, _reader_extension(path)) or []
+    for number, item in enumerate(items):
+        found = item.energy_axis()
+        if found is None or item.other_kind() is not None:
+            continue
+        values = item.axes[found[0]].energies(found[1])
+        if not (values.min() <= 0 <= values.max()) or values.size < 32:
+            continue
+        try:
+            with _silence():
+                chosen, _ = choose(path, items, image.signal)
+                if chosen is item:
+                    continue
+                return replace(image_of(path, item), path=str(path), signal=number)
+        except ReadError:
+            continue
+    return None
+
+
+def _thickness(
+    sample: NDArray[np.float64], source: SpectrumImage, place: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """t/λ = ln(total / zero loss) of sample spectra, (n,)."""
+    values = np.nan_to_num(sample)
+    energies = source.axis.energies[None, :] - place[:, None]
+    reach = max(_ZERO_LOSS_EV, 2.0 * source.axis.dispersion)
+    zero = np.where(np.abs(energies) <= reach, values, 0.0).sum(axis=1)
+    total = np.where(energies >= -reach, values, 0.0).sum(axis=1)
+    return np.log(np.maximum(total / np.maximum(zero, 1e-300), 1.0))
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(n) for n in shape)

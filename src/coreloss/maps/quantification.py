@@ -1,0 +1,476 @@
+"""Model-based quantification: areal densities and atomic percent in every pixel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.edges import edges_of
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.fit import (
+    Design,
+    LinearFit,
+    Noise,
+    Response,
+    design_matrix,
+    estimated_noise,
+    fit_spectra,
+    fitted_edges,
+)
+from coreloss.identification import ModelBundle, identify_spectra, load_model
+from coreloss.identification.predict import DEFAULT_AXIS_MODE
+from coreloss.maps.amounts import SIGNIFICANT, Quantification
+from coreloss.maps.blocks import Store, run_blocks
+from coreloss.maps.elements import ElementMaps, _stamp, element_maps
+from coreloss.maps.lowloss import LowLoss, low_loss_of
+from coreloss.maps.microscope import Microscope, microscope_of
+from coreloss.maps.pixels import USABLE, Saturation, states, unrecorded, usable_sample
+from coreloss.maps.settled import settled_axis
+from coreloss.maps.source import Block, SpectrumImage, open_image
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["atomic_percent", "quantify"]
+
+_NOISE_SAMPLE = 512
+_OWN_DESIGNS = 64  # spectra with a design of their own at once
+
+
+def atomic_percent(
+    amounts: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Atomic percent and its one-sigma errors, both (n, n_elements) [at%].
+
+    c_i = N_i / Σ N, with the whole covariance of the amounts: ∂c_i/∂N_j = (δ_ij - c_i) / Σ N.
+
+    Parameters
+    ----------
+    amounts : ndarray, (n, n_elements)
+    covariance : ndarray, (n, n_elements, n_elements)
+    """
+    total = amounts.sum(axis=1, keepdims=True)
+    known = np.asarray(total > 0)
+    share = np.where(known, amounts / np.where(known, total, 1.0), np.nan)
+    jacobian = (np.eye(amounts.shape[1])[None] - share[:, :, None]) / np.where(known, total, 1.0)[
+        :, :, None
+    ]
+    finite = np.where(np.isfinite(covariance), covariance, 0.0)
+    variance = np.einsum(
+        "nij,njk,nik->ni", np.nan_to_num(jacobian), finite, np.nan_to_num(jacobian)
+    )
+    known = known & np.asarray(np.isfinite(covariance).all(axis=(1, 2)))[:, None]
+    return 100.0 * share, np.where(known, 100.0 * np.sqrt(np.maximum(variance, 0.0)), np.nan)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What every design of a run shares."""
+
+    elements: tuple[str, ...]
+    axis: EnergyAxis
+    microscope: Microscope
+    near_edge: str
+    background: int
+    window_ev: tuple[float, float] | None
+    intensity: float | None
+
+    def design(self, response: Response | None) -> Design:
+        if response is None and self.intensity is not None:
+            response = Response.of_shift(0.0, self.axis.dispersion, intensity=self.intensity)
+        return design_matrix(
+            self.elements,
+            self.axis,
+            response=response,
+            near_edge=self.near_edge,
+            background=self.background,
+            window_ev=self.window_ev,
+            beam_energy_kev=self.microscope.beam_energy_kev,
+            alpha_mrad=self.microscope.alpha_mrad,
+            beta_mrad=self.microscope.beta_mrad,
+        )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What is done with each block."""
+
+    settings: _Settings
+    shared: Design | None
+    low_loss: LowLoss | None
+    noise: Noise
+    saturation: Saturation
+    blank: NDArray[np.bool_]
+    quantified: NDArray[np.intp]
+
+    def __call__(self, counts: NDArray[np.floating], block: Block) -> dict[str, NDArray[Any]]:
+        state = states(counts, self.saturation)
+        counts = np.where(self.blank | (counts >= self.saturation.level), np.nan, counts)
+        n, k = counts.shape[0], self.quantified.size
+        out: dict[str, NDArray[Any]] = {
+            name: np.full((n, k), np.nan, dtype=np.float32)
+            for name in ("amount", "error", "percent", "percent_error", "ratio", "residual")
+        }
+        out["chi2"] = np.full(n, np.nan, dtype=np.float32)
+        out["state"] = state
+        sums = np.zeros((3, self.settings.axis.size))
+        response = None
+        if self.shared is None:
+            assert self.low_loss is not None
+            response = self.low_loss.of_block(block)
+        good = np.flatnonzero(state == USABLE)
+        step = _OWN_DESIGNS if self.shared is None else max(good.size, 1)
+        for begin in range(0, good.size, step):
+            rows = good[begin : begin + step]
+            if response is not None:
+                own = replace(response, kernel=response.kernel[rows])
+                design = self.settings.design(own)
+            else:
+                assert self.shared is not None
+                design = self.shared
+            if design.matrix.ndim == 2 and response is not None:
+                design = replace(design, matrix=design.matrix[None])
+            self._fitted(counts[rows], rows, design, out, sums)
+        out["_sums"] = sums
+        return out
+
+    def _fitted(
+        self,
+        counts: NDArray[np.floating],
+        rows: NDArray[np.intp],
+        design: Design,
+        out: dict[str, NDArray[Any]],
+        sums: NDArray[np.float64],
+    ) -> None:
+        fit = fit_spectra(counts, design, gain=self.noise.gain, correlation=self.noise.correlation)
+        chosen = self.quantified
+        covariance = fit.covariance[:, chosen][:, :, chosen]
+        percent, error = atomic_percent(fit.amounts[:, chosen], covariance)
+        out["amount"][rows] = fit.amounts[:, chosen]
+        out["error"][rows] = fit.errors[:, chosen]
+        out["percent"][rows], out["percent_error"][rows] = percent, error
+        out["ratio"][rows] = fit.likelihood_ratio[:, chosen]
+        out["chi2"][rows] = fit.reduced_chi2
+        model = fit.model()
+        rest = np.where(np.isfinite(counts) & design.use, counts - model, 0.0)
+        noise = self.noise.gain * self.noise.correlation
+        for place, number in enumerate(chosen):
+            onset = fitted_edges(design.elements[number], design.axis, self.settings.window_ev)[0]
+            low, high = np.clip(
+                [design.axis.index(onset.onset_ev), design.axis.index(onset.onset_ev + 50.0) + 1],
+                0,
+                design.axis.size,
+            )
+            used = design.use[low:high]
+            spread = np.sqrt(noise * np.maximum(model[:, low:high], 0.0)[:, used].sum(axis=1))
+            out["residual"][rows, place] = rest[:, low:high].sum(axis=1) / np.maximum(spread, 1e-12)
+        sums[0] += np.nan_to_num(counts.astype(float)).sum(axis=0)
+        sums[1] += model.sum(axis=0)
+        sums[2] += fit.background().sum(axis=0)
+
+
+def quantify(
+    source: str | os.PathLike[str] | Spectra | SpectrumImage,
+    elements: Sequence[str] | None = None,
+    *,
+    signal: str | int | None = None,
+    beam_energy_kev: float | None = None,
+    alpha_mrad: float | None = None,
+    beta_mrad: float | None = None,
+    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | None = None,
+    exposure_ratio: float | None = None,
+    beam_intensity: float | None = None,
+    near_edge: str | None = None,
+    background: int = 5,
+    window_ev: tuple[float, float] | None = None,
+    axis_mode: str | float = DEFAULT_AXIS_MODE,
+    shift_ev: float = 0.0,
+    stretch: float = 1.0,
+    gain: float | None = None,
+    bin: int = 1,
+    model: str | os.PathLike[str] | ModelBundle | None = None,
+    threshold: float | None = None,
+    least_fraction: float = 0.01,
+    threads: int = 0,
+    scheduler: str | None = None,
+    work_folder: str | os.PathLike[str] | None = None,
+) -> Quantification:
+    """Quantify the elements of a spectrum, line scan, spectrum image or stack.
+
+    Elements are those found by `element_maps` (in a single spectrum by `coreloss.identify`),
+    unless given. The model of `coreloss.fit` is fitted to the mean spectrum first; an element
+    whose likelihood ratio there, with the noise scaled to the misfit, stays below 9 is taken out,
+    as in the presence of the others nothing speaks for it. Then every pixel is fitted.
+
+    Parameters
+    ----------
+    source : path, Spectra or SpectrumImage
+    elements : sequence of str, optional
+        Quantified as given, none added or taken out.
+    beam_energy_kev, alpha_mrad, beta_mrad : float, optional
+        In place of the file's.
+    low_loss : path, Spectra or SpectrumImage, optional
+        One spectrum, or one for each pixel; that of the same file without it.
+    exposure_ratio : float, optional
+        Exposure of the core loss over that of the low loss; makes amounts areal densities.
+    beam_intensity : float, optional
+        Zero-loss intensity in the core loss's own counts; the same without a low loss.
+    near_edge : str, optional
+        See `coreloss.fit.design_matrix`; 'free' with a low loss and 'exclude' without.
+    background : int
+        Power laws in the background.
+    window_ev : pair of float, optional [eV]
+    axis_mode : str or float
+        As of `coreloss.identify`; the axis is judged on the mean spectrum.
+    shift_ev, stretch : float
+        Before that the axis is put to shift_ev + stretch · recorded. The low loss is stretched
+        as the core loss is.
+    gain : float, optional
+        Counts per electron; estimated from the scatter of the spectra without it.
+    bin, signal, model, threshold, least_fraction, threads, scheduler, work_folder
+        As of `element_maps`.
+
+    Raises
+    ------
+    ReadError, ValueError
+        One sentence for what is missing or cannot be fitted.
+    """
+    image = open_image(source, signal=signal)
+    microscope = microscope_of(
+        image.name,
+        image.metadata,
+        beam_energy_kev=beam_energy_kev,
+        alpha_mrad=alpha_mrad,
+        beta_mrad=beta_mrad,
+    )
+    if exposure_ratio is not None and beam_intensity is not None:
+        raise ValueError("give either an exposure ratio or a beam intensity, not both")
+    recorded = image.axis
+    image = image.with_axis(recorded.corrected(shift_ev, stretch))
+    pixels = image.binned(bin)
+    sample, saturation = usable_sample(pixels)
+    blank = unrecorded(sample)
+    sample = np.where(blank | (sample >= saturation.level), np.nan, sample)
+    image, said = settled_axis(image, sample, axis_mode, load_model(model), threads)
+    pixels = pixels.with_axis(image.axis)
+    low = low_loss_of(
+        pixels,
+        low_loss,
+        ratio=exposure_ratio,
+        bin=bin,
+        stretch=image.axis.dispersion / recorded.dispersion,
+    )
+    if low is None and exposure_ratio is not None:
+        raise ValueError(
+            f"{image.name}: an exposure ratio says nothing without a low loss; give --low-loss FILE"
+        )
+    folder = Path(work_folder) if work_folder is not None else None
+    maps = None
+    if elements is None:
+        wanted, maps = _identified(
+            image, sample, bin, model, threshold, least_fraction, threads, scheduler, folder
+        )
+    else:
+        wanted = tuple(dict.fromkeys(edges_of(s)[0].symbol for s in elements))
+    not_quantified = {
+        s: f"no edge between {image.axis.start:.0f} and {image.axis.end:.0f} eV"
+        for s in wanted
+        if not fitted_edges(s, image.axis, window_ev)
+    }
+    wanted = tuple(s for s in wanted if s not in not_quantified)
+    if not wanted:
+        raise ValueError(
+            f"{image.name}: "
+            + (
+                "none of the elements given has an edge in the record"
+                if elements
+                else "no element was found"
+            )
+            + ", so there is nothing to quantify; name elements whose edges it holds"
+        )
+    settings = _Settings(
+        wanted,
+        image.axis,
+        microscope,
+        near_edge or ("exclude" if low is None else "free"),
+        background,
+        window_ev,
+        beam_intensity,
+    )
+    kernel = None if low is None else _mean_kernel(low, pixels)
+    settings, design, noise, dropped = _supported(
+        settings, kernel, sample, gain, prune=elements is None
+    )
+    not_quantified |= dropped
+    for symbol in design.unfounded:
+        not_quantified[symbol] = "the record ends, or another edge begins, too soon after its edge"
+    quantified = np.array(
+        [i for i, s in enumerate(settings.elements) if s not in design.unfounded], dtype=np.intp
+    )
+    if quantified.size == 0:
+        raise ValueError(
+            f"{image.name}: the record ends too soon after the edges of "
+            f"{', '.join(settings.elements)} to quantify any; record farther above them"
+        )
+    blocks = pixels.blocks()
+    key = {
+        "file": _stamp(pixels),
+        "settings": repr(settings),
+        "noise": repr(noise),
+        "low_loss": list(low.notes) if low is not None else [],
+        "bin": bin,
+    }
+    store = Store(folder / "fit" if folder is not None else None, key, pixels.shape, len(blocks))
+    shared = design if low is None or low.shared is not None else None
+    work = _Fit(settings, shared, low, noise, saturation, blank, quantified)
+    run_blocks(work, pixels, store, blocks, scheduler=scheduler, label="fitting")
+    notes = [*image.notes, *said, *(low.notes if low is not None else ())]
+    if maps is not None:
+        notes = [*notes, *(n for n in maps.notes if n not in notes)]
+    return _assembled(
+        pixels, store, settings, design, noise, quantified, not_quantified, microscope, notes, maps
+    )
+
+
+def _identified(
+    image: SpectrumImage,
+    sample: NDArray[np.floating],
+    bin: int,
+    model: str | os.PathLike[str] | ModelBundle | None,
+    threshold: float | None,
+    least_fraction: float,
+    threads: int,
+    scheduler: str | None,
+    folder: Path | None,
+) -> tuple[tuple[str, ...], ElementMaps | None]:
+    if image.number == 1:
+        result = identify_spectra(
+            Spectra(sample[0], image.axis), model=model, threshold=threshold, threads=threads
+        )[0]
+        return result.found, None
+    maps = element_maps(
+        image,
+        model=model,
+        threshold=threshold,
+        least_fraction=least_fraction,
+        bin=bin,
+        threads=threads,
+        scheduler=scheduler,
+        work_folder=folder / "elements" if folder is not None else None,
+    )
+    return maps.elements, maps
+
+
+def _mean_kernel(low: LowLoss, image: SpectrumImage) -> Response:
+    if low.shared is not None:
+        return low.shared
+    blocks = image.blocks()
+    response = low.of_block(blocks[len(blocks) // 2])
+    return replace(response, kernel=response.kernel.mean(axis=0, keepdims=True))
+
+
+def _supported(
+    settings: _Settings,
+    kernel: Response | None,
+    sample: NDArray[np.floating],
+    gain: float | None,
+    *,
+    prune: bool,
+) -> tuple[_Settings, Design, Noise, dict[str, str]]:
+    """Settings with the elements that the mean spectrum speaks for, its design, and the noise."""
+    dropped: dict[str, str] = {}
+    some = sample[:: max(1, -(-sample.shape[0] // _NOISE_SAMPLE))]
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(sample).any(axis=0)
+        total = np.where(known, np.nansum(sample.astype(float), axis=0), np.nan)[None]
+    while True:
+        design = settings.design(kernel)
+        first = fit_spectra(some, design)
+        noise = estimated_noise(first.residuals(), first.model())
+        if gain is not None:
+            noise = Noise(gain, noise.correlation)
+        if not prune or len(settings.elements) == 1:
+            return settings, design, noise, dropped
+        fit = fit_spectra(total, design, gain=noise.gain, correlation=noise.correlation)
+        ratio = fit.likelihood_ratio[0] / max(
+            1.0, float(np.nan_to_num(fit.reduced_chi2[0], nan=1.0))
+        )
+        weakest = int(np.argmin(ratio))
+        if ratio[weakest] >= SIGNIFICANT:
+            return settings, design, noise, dropped
+        symbol = settings.elements[weakest]
+        dropped[symbol] = f"not supported by the fit (likelihood ratio {ratio[weakest]:.2g})"
+        settings = replace(settings, elements=tuple(s for s in settings.elements if s != symbol))
+
+
+def _assembled(
+    image: SpectrumImage,
+    store: Store,
+    settings: _Settings,
+    design: Design,
+    noise: Noise,
+    quantified: NDArray[np.intp],
+    not_quantified: dict[str, str],
+    microscope: Microscope,
+    notes: list[str],
+    maps: ElementMaps | None,
+) -> Quantification:
+    state = np.array(store.get("state"))
+    number = int((state == USABLE).sum())
+    sums = np.asarray(store.get("_sums")).sum(axis=0)
+    sums = np.where(sums[0] != 0, sums, np.nan)
+    symbols = tuple(settings.elements[i] for i in quantified)
+    fit: LinearFit = fit_spectra(sums[:1], design, gain=noise.gain, correlation=noise.correlation)
+    percent, error = atomic_percent(
+        fit.amounts[:, quantified], fit.covariance[:, quantified][:, :, quantified]
+    )
+    total = {
+        symbol: {
+            "atomic_percent": float(percent[0, i]),
+            "error": float(error[0, i]),
+            "amount": float(fit.amounts[0, column]) / number,
+            "amount_error": float(fit.errors[0, column]) / number,
+            "likelihood_ratio": float(fit.likelihood_ratio[0, column]),
+        }
+        for i, (symbol, column) in enumerate(zip(symbols, quantified, strict=True))
+    }
+    unusable = state.size - number
+    if unusable and not any("left out" in note for note in notes):
+        notes.append(f"{unusable} of {state.size} spectra hold no counts or are saturated")
+    maps_of = {
+        name: np.array(store.get(name))
+        for name in ("amount", "error", "percent", "percent_error", "ratio", "residual", "chi2")
+    }
+    return Quantification(
+        symbols,
+        maps_of["amount"],
+        maps_of["error"],
+        maps_of["percent"],
+        maps_of["percent_error"],
+        maps_of["ratio"],
+        maps_of["residual"],
+        maps_of["chi2"],
+        state,
+        design.absolute,
+        total,
+        not_quantified,
+        {
+            "counts": sums[0] / max(number, 1),
+            "model": sums[1] / max(number, 1),
+            "background": sums[2] / max(number, 1),
+        },
+        design,
+        microscope,
+        noise,
+        image.axes,
+        image.axis,
+        image.metadata,
+        tuple(notes),
+        maps,
+    )

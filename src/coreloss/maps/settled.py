@@ -1,0 +1,43 @@
+"""The energy axis of a whole image, judged on its mean spectrum."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import Spectra
+from coreloss.identification import ModelBundle, identify_spectra
+from coreloss.maps.source import SpectrumImage
+
+__all__ = ["settled_axis"]
+
+
+def settled_axis(
+    image: SpectrumImage,
+    sample: NDArray[np.floating],
+    mode: str | float,
+    bundle: ModelBundle,
+    threads: int,
+) -> tuple[SpectrumImage, list[str]]:
+    """The image on the axis that ``mode`` says, and what was found in words.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+    sample : ndarray, (n, n_energy)
+        Usable spectra of it.
+    mode : str or float
+        As ``axis_mode`` of `coreloss.identify`.
+    bundle : ModelBundle
+    threads : int
+    """
+    if mode == "as-recorded":
+        return image, []
+    known = np.isfinite(sample).any(axis=0)
+    mean = np.where(known, np.nan_to_num(sample.astype(float)).mean(axis=0), np.nan)
+    estimate = identify_spectra(
+        Spectra(mean, image.axis), model=bundle, threads=threads, axis_mode=mode
+    )[0].axis_estimate
+    if estimate is None:
+        return image, []
+    return image.with_axis(estimate.applied(image.axis)), [estimate.sentence()]

@@ -1,0 +1,121 @@
+"""Transformer blocks (Vaswani et al. 2017), normalised before each part."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout as dropped
+from torch.nn.functional import scaled_dot_product_attention
+
+from coreloss.networks.layers import REDUCTIONS, Reduction
+
+__all__ = ["Transformer"]
+
+
+# heads up to this size are faster fused than as batched products on a CPU (measured: 16 four
+# times in fp32, 1.1 times in bf16; 128 equal in fp32, 2.8 times slower in bf16)
+_FUSED_UP_TO = 64
+
+
+class _Attention(nn.Module):
+    """Multi-head self-attention; heads of a size of their own."""
+
+    def __init__(self, width: int, heads: int, head_size: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.head_size, self.dropout = heads, head_size, dropout
+        self.inwards = nn.Linear(width, 3 * heads * head_size)
+        self.outwards = nn.Linear(heads * head_size, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, places, _ = x.shape
+        parts = self.inwards(x).view(n, places, 3, self.heads, self.head_size)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        dropout = self.dropout if self.training else 0.0
+        # on a CPU the fused kernel knows no dropout and falls back to something slower
+        if x.is_cuda or (not dropout and self.head_size < _FUSED_UP_TO):
+            mixed = scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        else:
+            scores = (query * self.head_size**-0.5) @ key.transpose(-1, -2)
+            mixed = dropped(torch.softmax(scores, dim=-1), dropout, self.training) @ value
+        return self.outwards(mixed.transpose(1, 2).reshape(n, places, -1))
+
+
+class _Block(nn.Module):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_size: int,
+        hidden: int,
+        dropout: float,
+        attention_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(
+            nn.LayerNorm(width, eps=1e-6), _Attention(width, heads, head_size, attention_dropout)
+        )
+        self.dense = nn.Sequential(
+            nn.LayerNorm(width, eps=1e-6),
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(x)
+        return x + self.dense(x)
+
+
+class Transformer(nn.Module):
+    """Tokens (n, places, width) to one vector (n, ``size``): positions, blocks, reduction.
+
+    Parameters
+    ----------
+    places, width, blocks, heads, head_size, hidden : int
+    dropout, attention_dropout : float
+        Of the dense parts and of the attention's weights; the second rules out the fused
+        kernel on a CPU.
+    reduction : str
+        Of `Reduction`, or 'token': a learned token goes through the blocks with the others,
+        and is what is kept.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        width: int,
+        *,
+        blocks: int,
+        heads: int,
+        head_size: int,
+        hidden: int,
+        dropout: float,
+        attention_dropout: float,
+        reduction: str,
+    ) -> None:
+        super().__init__()
+        if reduction not in (*REDUCTIONS, "token"):
+            raise ValueError(
+                f"reduction is {reduction!r}; choose one of {', '.join(REDUCTIONS)}, token"
+            )
+        self.place = nn.Parameter(0.05 * torch.randn(1, places, width))
+        self.blocks = nn.Sequential(
+            *(
+                _Block(width, heads, head_size, hidden, dropout, attention_dropout)
+                for _ in range(blocks)
+            )
+        )
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.token = nn.Parameter(0.05 * torch.randn(1, 1, width)) if reduction == "token" else None
+        self.reduce = None if reduction == "token" else Reduction(reduction, places, width)
+        self.size = width if self.reduce is None else self.reduce.size
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.place
+        if self.token is not None:
+            x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1)
+        x = self.norm(self.blocks(x))
+        return x[:, 0] if self.reduce is None else self.reduce(x)

@@ -1,0 +1,181 @@
+"""Ensembles: several networks trained, and several bundles made one (Annys et al. 2023)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coreloss.identification import ModelBundle, load_model
+from coreloss.identification.bundle import ModelError
+from coreloss.simulate import SimulationRecipe, simulate
+from coreloss.training.calibration import scored
+from coreloss.training.loop import train_one
+from coreloss.training.parallel import Ranks
+from coreloss.training.recipe import TrainingRecipe
+from coreloss.training.source import CALIBRATION_SEED
+
+__all__ = ["combine_bundles", "member_folders", "train_members"]
+
+_CHUNK = 1024
+
+
+def member_folders(recipe: TrainingRecipe, folder: Path) -> list[Path]:
+    """Where the networks of an ensemble are trained: ``1-vit``, ``2-vit``, ``3-unet``, …"""
+    return [folder / f"{i + 1}-{name}" for i, name in enumerate(recipe.members)]
+
+
+def train_members(
+    recipe: TrainingRecipe,
+    folder: Path,
+    ranks: Ranks,
+    device: str,
+    resume: bool,
+    end: float | None,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Train the networks of an ensemble one after the other; see `coreloss.training.train`.
+
+    Each begins with other weights and sees other spectra. Returns the sum of the spectra
+    seen, whether all are finished, and the scores of the last.
+    """
+    kept = folder / "recipe.toml"
+    if kept.is_file() and not resume:
+        raise FileExistsError(f"{folder}: holds a training run; give --resume to continue it")
+    if kept.is_file() and kept.read_text(encoding="utf-8") != recipe.text:
+        raise ValueError(f"{folder}: was trained with another recipe; choose another folder")
+    ranks.agreed(None)  # all have looked before anything is written
+    if ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".recipe.toml.{os.getpid()}"
+        partial.write_text(recipe.text, encoding="utf-8")
+        os.replace(partial, kept)
+    total: dict[str, Any] = {"spectra": 0, "finished": True}
+    for number, place in enumerate(member_folders(recipe, folder), start=1):
+        outcome = train_one(recipe.member(number), place, ranks, device, True, end, quiet)
+        total = {
+            **outcome,
+            "spectra": total["spectra"] + outcome["spectra"],
+            "finished": total["finished"] and outcome["finished"],
+        }
+        if not outcome["finished"]:
+            break
+    return total
+
+
+def combine_bundles(
+    members: Sequence[str | Path],
+    bundle_dir: str | Path,
+    *,
+    name: str = "ensemble",
+    version: str = "1",
+    calibration_spectra: int = 8192,
+    card_extra: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Path:
+    """Make one bundle of several: the mean of their probabilities, calibrated anew.
+
+    Parameters
+    ----------
+    members : sequence of path
+        Bundles, each with its own network, input and calibration.
+    bundle_dir : path
+        Directory to write; it holds copies of the members.
+    name, version : str
+    calibration_spectra : int
+        Simulated by the first member's forward model; calibration and threshold of the mean
+        are set on the first half, the scores of the card are those on the second.
+    card_extra : mapping, optional
+        Further entries of the card.
+    force : bool
+        Replace an existing bundle.
+
+    Raises
+    ------
+    FileExistsError
+        If the bundle exists and ``force`` is false.
+    ModelError
+        If a member is no bundle, is an ensemble itself, knows other elements than the first,
+        or, for the first, its card has no forward model.
+    """
+    target = Path(bundle_dir)
+    if target.exists() and not force:
+        raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    bundles = [load_model(member) for member in members]
+    for bundle in bundles:
+        if bundle.members:
+            raise ModelError(f"{bundle.path}: is an ensemble; give its members instead")
+        if bundle.elements != bundles[0].elements:
+            raise ModelError(f"{bundle.path}: knows other elements than {bundles[0].path}")
+    training = bundles[0].card.get("training", {})
+    if "simulation" not in training:
+        raise ModelError(
+            f"{bundles[0].path}: its card has no forward model to calibrate with; "
+            "export the model again"
+        )
+    recipe = SimulationRecipe.from_dict(training["simulation"], source=str(bundles[0].path))
+    names = [f"{i}-{_kind(bundle)}" for i, bundle in enumerate(bundles, start=1)]
+    card: dict[str, Any] = {
+        "format": 1,
+        "name": name,
+        "version": version,
+        "members": names,
+        "elements": list(bundles[0].elements),
+        "input": bundles[0].card["input"],
+        "threshold": 0.5,
+        "calibration": {"slope": 1.0, "intercept": 0.0},
+        "training": {
+            "networks": [_kind(bundle) for bundle in bundles],
+            "spectra_seen": sum(_seen(bundle) for bundle in bundles),
+            "simulation": training["simulation"],
+        },
+    }
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for bundle, place in zip(bundles, names, strict=True):
+            shutil.copytree(bundle.path, partial / place)
+        card_path = partial / "card.json"
+        card_path.write_text(json.dumps(card), encoding="utf-8")
+        logits, present = _predicted(ModelBundle.open(partial), recipe, calibration_spectra)
+        card.update(scored(logits, present))
+        taken = sorted(set(card_extra or {}) & set(card))
+        if taken:
+            raise ValueError(f"card_extra holds {', '.join(taken)}, which the card has already")
+        card.update(card_extra or {})
+        text = json.dumps(card, indent=1, ensure_ascii=False)
+        card_path.write_text(text + "\n", encoding="utf-8")
+        old = target.with_name(f".{target.name}.old.{os.getpid()}")
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _kind(bundle: ModelBundle) -> str:
+    return str(bundle.card.get("training", {}).get("network", "network"))
+
+
+def _seen(bundle: ModelBundle) -> int:
+    return int(bundle.card.get("training", {}).get("spectra_seen", 0))
+
+
+def _predicted(
+    bundle: ModelBundle, recipe: SimulationRecipe, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of the uncalibrated mean and labels of n newly simulated spectra."""
+    logits, present = [], []
+    for number, begin in enumerate(range(0, n, _CHUNK)):
+        batch = simulate(recipe, min(_CHUNK, n - begin), CALIBRATION_SEED + number)
+        p = bundle.predict(np.asarray(batch.counts), batch.offset, batch.dispersion, batch.size)
+        logits.append(np.log(p / (1.0 - p)))
+        present.append(batch.present)
+    return np.concatenate(logits), np.concatenate(present)

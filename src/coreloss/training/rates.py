@@ -1,0 +1,64 @@
+"""The learning rate by a grid search, as Annys et al. 2023 choose it for each network."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from coreloss.training.parallel import Ranks
+from coreloss.training.recipe import TrainingRecipe
+
+__all__ = ["best_rate", "chosen_rate"]
+
+_FILE = "learning_rates.json"
+
+
+def best_rate(
+    recipe: TrainingRecipe, folder: Path, ranks: Ranks, device: str, quiet: bool
+) -> TrainingRecipe:
+    """The recipe with the best learning rate of its grid.
+
+    Each rate trains the recipe's network on its first ``grid_spectra`` in a folder of its
+    own, so a killed search goes on where it was. The highest validation F1 decides, among
+    equals the least loss; ``learning_rates.json`` keeps the scores.
+    """
+    from coreloss.training.loop import train_one
+
+    plan = recipe.schedule
+    if not (folder / _FILE).is_file():
+        scores = {}
+        spectra = max(plan.grid_spectra // plan.chunk, 1) * plan.chunk
+        for rate in plan.learning_rate_grid:
+            trial = replace(
+                plan,
+                learning_rate=rate,
+                learning_rate_grid=(),
+                spectra=spectra,
+                validate_every=spectra,
+            )
+            outcome = train_one(
+                replace(recipe, schedule=trial),
+                folder / f"rate-{rate:g}",
+                ranks,
+                device,
+                True,
+                None,
+                quiet,
+            )
+            scores[f"{rate:g}"] = {key: outcome[key] for key in ("f1", "loss")}
+        if ranks.first:
+            partial = folder / f".{_FILE}.{os.getpid()}"
+            best = max(scores, key=lambda key: (scores[key]["f1"], -scores[key]["loss"]))
+            text = json.dumps({"chosen": float(best), "scores": scores}, indent=1)
+            partial.write_text(text + "\n", encoding="utf-8")
+            os.replace(partial, folder / _FILE)
+        ranks.agreed(None)  # none reads the file before it is there
+    return chosen_rate(recipe, folder)
+
+
+def chosen_rate(recipe: TrainingRecipe, folder: Path) -> TrainingRecipe:
+    """The recipe with the learning rate that `best_rate` found earlier."""
+    found = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    return replace(recipe, schedule=replace(recipe.schedule, learning_rate=float(found["chosen"])))

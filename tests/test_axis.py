@@ -1,0 +1,135 @@
+"""Energy axes: found, corrected, and left alone where they are right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import coreloss
+from coreloss.energy import EnergyAxis
+from coreloss.identification import load_model
+from coreloss.identification.axis import (
+    AxisEstimate,
+    Reading,
+    decided,
+    estimate_axis,
+    parse_axis,
+)
+from coreloss.identification.positions import found_edges
+from coreloss.simulate import simulate_sample
+
+
+@pytest.fixture(scope="module")
+def titanate() -> tuple[np.ndarray, EnergyAxis]:
+    """A clear record of SrTiO3 from 400 to 700 eV on a right axis."""
+    batch = simulate_sample(
+        {"Ti": 1, "O": 3, "Sr": 1}, start_ev=400.0, end_ev=700.0, counts=1e6, seed=2
+    )
+    axis = EnergyAxis(float(batch.offset[0]), float(batch.dispersion[0]), int(batch.size[0]))
+    return np.asarray(batch.counts[0], dtype=float), axis
+
+
+def test_edges_are_found_where_they_were_simulated(titanate) -> None:
+    counts, axis = titanate
+    edges = {edge.label: edge for edge in found_edges(counts, axis, ["Ti", "O"])}
+    assert {"Ti L2,3", "O K"} <= set(edges)
+    for edge in edges.values():
+        assert abs(edge.found_ev - edge.onset_ev) < 4.0
+        assert edge.snr > 10.0
+        assert edge.height > 0
+        assert edge.log_likelihood.max() == 0.0
+
+
+def test_a_shifted_axis_shifts_the_edges_found(titanate) -> None:
+    counts, axis = titanate
+    moved = EnergyAxis(axis.offset + 5.0, axis.dispersion, axis.size)
+    for right, wrong in zip(
+        found_edges(counts, axis, ["Ti"]), found_edges(counts, moved, ["Ti"]), strict=True
+    ):
+        assert wrong.found_ev - right.found_ev == pytest.approx(5.0, abs=1.5)
+
+
+@pytest.mark.parametrize("error_ev", [9.0, -12.0, 0.0])
+def test_a_shift_is_measured_and_a_right_axis_left_alone(titanate, error_ev: float) -> None:
+    counts, axis = titanate
+    recorded = EnergyAxis(axis.offset + error_ev, axis.dispersion, axis.size)
+    estimate = estimate_axis(counts, recorded, load_model(), threads=1)
+    assert estimate.shift_ev == pytest.approx(-error_ev, abs=3.5)
+    assert estimate.corrected == (error_ev != 0.0)
+    assert any("Ti" in said for said in estimate.evidence)
+    corrected = estimate.applied(recorded)
+    assert corrected.offset == pytest.approx(axis.offset, abs=5.0)
+    assert ("corrected" in estimate.sentence()) == estimate.corrected
+    assert estimate.to_dict()["sentence"] == estimate.sentence()
+
+
+def test_the_counts_scale_does_not_matter(titanate) -> None:
+    counts, axis = titanate
+    recorded = EnergyAxis(axis.offset + 9.0, axis.dispersion, axis.size)
+    one = estimate_axis(counts, recorded, load_model(), threads=1)
+    other = estimate_axis(1e-3 * counts, recorded, load_model(), threads=1)
+    assert other.shift_ev == pytest.approx(one.shift_ev, abs=0.3)
+
+
+def test_identify_says_what_it_did_to_the_axis(titanate) -> None:
+    counts, axis = titanate
+    recorded = EnergyAxis(axis.offset + 9.0, axis.dispersion, axis.size)
+    result = coreloss.identify(counts, recorded, axis_mode="auto", threads=1)
+    assert result.axis_estimate is not None
+    assert result.axis.offset == pytest.approx(axis.offset, abs=5.0)
+    assert result.to_dict()["axis"]["shift_ev"] == pytest.approx(-9.0, abs=3.5)
+    given = coreloss.identify(counts, recorded, axis_mode=-9.0, threads=1)
+    assert given.axis.offset == pytest.approx(axis.offset)
+    assert given.axis_estimate.mode == "given"
+    plain = coreloss.identify(counts, recorded, threads=1)
+    assert plain.axis == recorded
+    with pytest.raises(coreloss.identification.SpectrumError, match="axis mode"):
+        coreloss.identify(counts, recorded, axis_mode="guess")
+
+
+def _reading(shift: float, error: float, used: tuple[str, ...], probability: float) -> Reading:
+    return Reading(shift, 1.0, error, ("Fe",), (), used, np.zeros(19), probability)
+
+
+def test_one_edge_alone_corrects_nothing_near_home() -> None:
+    alone = decided([_reading(9.0, 1.0, ("Fe L2,3 at 699.0 eV",), 1.0)], 0.6)
+    assert not alone.corrected
+    assert "one edge cannot tell" in alone.sentence()
+    two = decided([_reading(9.0, 1.0, ("Fe L2,3 at 699.0 eV", "O K at 523.0 eV"), 1.0)], 0.6)
+    assert two.shift_ev == 9.0
+
+
+def test_a_far_reading_must_be_sure_and_both_are_told() -> None:
+    home, far = _reading(0.5, 1.0, ("a", "b"), 0.45), _reading(25.0, 1.0, ("c", "d"), 0.55)
+    estimate = decided([home, far], 0.6)
+    assert not estimate.corrected
+    assert estimate.alternatives == (far,)
+    assert "also possible (55 %)" in estimate.sentence()
+    assert decided([home, far], 0.5).shift_ev == 25.0
+
+
+def test_axis_words_are_checked() -> None:
+    assert parse_axis("auto") == "auto"
+    assert parse_axis("as-recorded") == "as-recorded"
+    assert parse_axis("shift=-8.2") == -8.2
+    for wrong in ("shift=", "shift=nan", "8", "Auto"):
+        with pytest.raises(ValueError, match="'auto', 'as-recorded' or 'shift='"):
+            parse_axis(wrong)
+
+
+def test_a_stretch_is_applied_about_the_middle() -> None:
+    axis = EnergyAxis(100.0, 1.0, 801)
+    estimate = AxisEstimate("auto", 10.0, 1.02, 10.0, 1.0, 0.9, ("a", "b"))
+    moved = estimate.applied(axis)
+    assert moved.energies[400] == pytest.approx(510.0)
+    assert moved.dispersion == pytest.approx(1.02)
+    assert "dispersion is off by -2.0%" in estimate.sentence()
+
+
+def test_real_records_off_by_tens_of_electronvolts(real_folder: Path) -> None:
+    spectra = coreloss.load(real_folder / "files" / "BN_A3_r2.dm3").summed()
+    (result,) = coreloss.identification.identify_spectra(spectra, axis_mode="auto", threads=1)
+    assert result.axis_estimate.shift_ev == pytest.approx(21.4, abs=5.0)
+    assert {"B", "N"} <= set(result.found)

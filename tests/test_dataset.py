@@ -1,0 +1,293 @@
+"""Data sets on disk: structure, resuming, workers, training and evaluation on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+h5py = pytest.importorskip("h5py")
+
+from coreloss.edges import ELEMENTS  # noqa: E402
+from coreloss.simulate import load_recipe  # noqa: E402
+from coreloss.simulate.dataset import (  # noqa: E402
+    PUBLISHED_ELEMENTS,
+    SPLITS,
+    DatasetPlan,
+    load_dataset_plan,
+    make_file,
+    write_dataset,
+)
+from coreloss.simulate.stored import read_rows, split_files  # noqa: E402
+
+PLAN = DatasetPlan(training=40, validation=8, test=6, single=3, elements=("O", "Fe", "Ba"))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("sets") / "set"
+    outcome = write_dataset(load_recipe("annys2023"), PLAN, target, workers=1, quiet=True)
+    assert (outcome["files"], outcome["spectra"]) == (12, 3 * 57)
+    return target
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.hdf5")}
+
+
+def assert_same(ours: Path, theirs: Path, names: Iterable[str]) -> None:
+    """Every data set of these files is the same, number by number."""
+    for name in names:
+        with h5py.File(ours / name) as one, h5py.File(theirs / name) as two:
+            assert set(one) == set(two)
+            for key in one:
+                assert one[key][:].tobytes() == two[key][:].tobytes(), (name, key)
+
+
+def test_published_structure(folder: Path) -> None:
+    assert len(PUBLISHED_ELEMENTS) == 80
+    assert (PUBLISHED_ELEMENTS[0], PUBLISHED_ELEMENTS[-1]) == ("Be", "Bi")
+    assert DatasetPlan().jobs().__len__() == 4 * 80
+    names = {
+        f"{place}/{prefix}_{symbol}.hdf5"
+        for place, prefix in SPLITS.values()
+        for symbol in PLAN.symbols
+    }
+    assert set(contents(folder)) == names
+    with h5py.File(folder / "trainingset" / "TRAIN_Fe.hdf5") as file:
+        spectra = file["spectra"][:]
+        labels = file["labels_identification"][:]
+        amounts = file["labels_quantification"][:]
+        assert spectra.shape == (40, 3072)
+        assert spectra.dtype == np.float32
+        assert labels.shape == amounts.shape == file["snr"].shape == (40, 3)
+        assert list(file.attrs["elements"]) == ["O", "Fe", "Ba"]
+        assert labels[:, 1].all()  # the file's own element
+        assert not spectra[:, :70].any()
+        np.testing.assert_allclose(spectra.max(axis=1), 1.0)
+        np.testing.assert_allclose(amounts.sum(axis=1), 1.0, rtol=1e-6)
+        assert ((amounts > 0) == (labels > 0)).all()
+        # channels are not shared between two of the record's: counts are whole numbers
+        counts = spectra * file["maximum"][:][:, None]
+        np.testing.assert_allclose(counts, np.rint(counts), atol=2e-7 * counts.max())
+        edges = file["edges"][:]
+        assert {b"Fe L23", b"Fe L1"} & set(edges["edge"])
+        assert edges["spectrum"].max() < 40
+        energy = edges["onset_ev"][edges["edge"] == b"Fe L23"]
+        assert np.all(np.abs(energy - 707.0) < 12.0)
+        assert file["parameters"].dtype["thickness"] == np.float32
+        assert file["spectra"].compression == "gzip"
+    with h5py.File(folder / "single_element_spectra" / "CONFMAT_Ba.hdf5") as file:
+        assert (file["labels_identification"][:] == [0, 0, 1]).all()
+
+
+def test_splits_hold_different_spectra(folder: Path) -> None:
+    seen = set()
+    for path in folder.rglob("*.hdf5"):
+        with h5py.File(path) as file:
+            seen |= {row.tobytes() for row in file["spectra"][:]}
+    assert len(seen) == 3 * 57
+
+
+def test_manifest_lists_every_file_with_its_hash(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["files"]) == set(contents(folder))
+    for name, content in contents(folder).items():
+        entry = manifest["files"][name]
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+        assert entry["bytes"] == len(content)
+    assert manifest["simulation"] == json.loads(json.dumps(load_recipe("annys2023").to_dict()))
+
+
+def test_killed_writing_goes_on_without_lost_or_doubled_spectra(
+    folder: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from coreloss.simulate import load_recipe; "
+        "from coreloss.simulate.dataset import DatasetPlan, write_dataset; "
+        f"plan = {PLAN!r}; "
+        "write_dataset(load_recipe('annys2023'), plan, sys.argv[1], workers=1, quiet=True)"
+    )
+    target = tmp_path / "set"
+    process = subprocess.Popen([sys.executable, "-c", code, str(target)])
+    deadline = time.monotonic() + 600
+    while len(contents(target)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    partial = target / "trainingset" / ".TRAIN_O.hdf5.1.partial"
+    partial.write_bytes(b"half a file")
+    arguments = (load_recipe("annys2023"), PLAN, target)
+    with pytest.raises(FileExistsError, match="--resume"):
+        write_dataset(*arguments, workers=1, quiet=True)
+    with pytest.raises(ValueError, match="another recipe"):
+        write_dataset(load_recipe("annys2023"), replace(PLAN, seed=2), target, resume=True)
+    outcome = write_dataset(*arguments, resume=True, workers=1, quiet=True)
+    assert 0 < outcome["files"] <= 10
+    assert outcome["total_spectra"] == 3 * 57
+    assert contents(target).keys() == contents(folder).keys()
+    assert_same(target, folder, contents(folder))
+    assert not partial.exists()
+    assert write_dataset(*arguments, resume=True, quiet=True)["files"] == 0
+
+
+def test_processes_make_the_same_files(folder: Path, tmp_path: Path) -> None:
+    plan = replace(PLAN, training=0, validation=0)
+    target = tmp_path / "set"
+    outcome = write_dataset(load_recipe("annys2023"), plan, target, workers=2, quiet=True)
+    assert outcome["files"] == 6
+    kept = {name for name in contents(folder) if "test" in name or "single" in name}
+    assert set(contents(target)) == kept
+    assert_same(target, folder, kept)
+
+
+def test_a_cluster_that_loses_a_worker_loses_no_spectrum(folder: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    target = tmp_path / "set"
+    missing = []
+
+    def kill(worker: int) -> None:
+        while not contents(target):
+            time.sleep(0.001)
+        missing.append(12 - len(contents(target)))
+        os.kill(worker, signal.SIGKILL)
+
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
+        silence_logs=50,
+    ) as cluster:
+        victim = next(iter(cluster.workers.values())).pid
+        killer = threading.Thread(target=kill, args=(victim,))
+        killer.start()
+        outcome = write_dataset(
+            load_recipe("annys2023"),
+            PLAN,
+            target,
+            scheduler=cluster.scheduler_address,
+            quiet=True,
+        )
+        killer.join()
+    assert missing[0] > 1
+    assert outcome["total_spectra"] == 3 * 57
+    assert contents(target).keys() == contents(folder).keys()
+    assert_same(target, folder, contents(folder))
+
+
+def test_no_scheduler_gets_a_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(ValueError, match="no dask scheduler answers"):
+        write_dataset(
+            load_recipe("annys2023"), PLAN, tmp_path / "set", scheduler="nonsense://x", quiet=True
+        )
+
+
+def test_wrong_plans_get_a_sentence(tmp_path: Path) -> None:
+    recipe = tmp_path / "plan.toml"
+    for text, words in (
+        ("[dataset]\ntrainings = 3", "did you mean 'training'"),
+        ("[dataset]\ntraining = -3", "cannot be negative"),
+        ('[dataset]\nelements = ["Xx"]', "each once"),
+    ):
+        recipe.write_text(f'[simulation]\nbase = "annys2023"\n{text}\n')
+        with pytest.raises(ValueError, match=words) as caught:
+            load_dataset_plan(recipe)
+        assert str(caught.value).startswith(f"{recipe}: ")
+    with pytest.raises(ValueError, match="no spectra of Li"):
+        make_file(load_recipe("annys2023"), replace(PLAN, elements=("Li",)), "test", "Li")
+
+
+def test_stored_spectra_read_back(folder: Path) -> None:
+    files = split_files(folder, "training")
+    stored = read_rows(files, np.array([[1, 3, 2], [0, 0, 4], [1, 10, 1]]))
+    assert stored.counts.shape == (7, 3072)
+    with h5py.File(files[1].path) as file:
+        row = file["spectra"][10]
+    begin = int(stored.offset[6])
+    np.testing.assert_array_equal(stored.counts[6, : stored.size[6]], row[row.nonzero()[0][0] :][
+        : stored.size[6]])  # fmt: skip
+    assert begin == row.nonzero()[0][0]
+    assert stored.present[6, ELEMENTS.index(files[1].path.stem.split("_")[1])]
+    with pytest.raises(FileNotFoundError, match="TRAIN"):
+        split_files(folder / "nowhere", "training")
+
+
+def test_public_files_without_our_columns_read_as_well(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "trainingset"
+    place.mkdir()
+    labels = np.zeros((4, 80))
+    labels[:, PUBLISHED_ELEMENTS.index("Ti")] = 1.0
+    with h5py.File(place / "TRAIN_Ti.hdf5", "w") as file:
+        file["spectra"] = np.pad(np.ones((4, 500)), ((0, 0), (400, 2172)))
+        file["labels_identification"] = labels
+        file["labels_quantification"] = labels
+    stored = read_rows(split_files(tmp_path, "training"), np.array([[0, 0, 4]]))
+    assert stored.snr is None
+    assert (stored.offset == 400).all()
+    assert (stored.size == 500).all()
+    assert stored.present.sum() == 4
+    assert stored.present[:, ELEMENTS.index("Ti")].all()
+
+
+def test_evaluation_and_figures_of_a_data_set(
+    folder: Path, step_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from coreloss.cli import main
+
+    pictures = [str(tmp_path / name) for name in ("confusion.png", "occurrence.png")]
+    command = ["evaluate", str(folder), "--model", str(step_bundle), "--json"]
+    command += ["--confusion", pictures[0], "--occurrence", pictures[1]]
+    assert main(command) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["spectra"] == 18
+    assert {"f1", "exact_match", "rmse", "threshold"} <= report["scores"]["without C"].keys()
+    for picture in pictures:
+        assert Path(picture).read_bytes().startswith(b"\x89PNG")
+    assert main(command) == 2
+    assert "--force" in capsys.readouterr().err
+
+
+def test_confusion_counts_each_spectrum_once(folder: Path, step_bundle: Path) -> None:
+    from coreloss.evaluate.stored import confusion_of_files, occurrence_of_files
+
+    matrix = confusion_of_files(folder, model=step_bundle)
+    assert matrix.sum() == 9
+    rows = {ELEMENTS[i] for i in np.nonzero(matrix.sum(axis=1))[0]}
+    assert rows == {"O", "Fe", "Ba"}
+    counts = occurrence_of_files(folder)
+    assert counts["Fe"] >= 40
+    assert counts["Ti"] == 0
+
+
+def test_figures_of_the_simulation_and_of_preprocessing(tmp_path: Path) -> None:
+    from coreloss.energy import EnergyAxis, Spectra
+    from coreloss.plot_simulation import confusion_matrix, preprocessing, simulation_steps
+
+    figure = simulation_steps(tmp_path / "steps.png")
+    assert [a.get_title(loc="left")[:3] for a in figure.axes] == list(
+        "(a) (b) (c) (d) (e) (f)".split()
+    )
+    final = figure.axes[5].lines[0].get_ydata()
+    assert final.size == 3072
+    assert final.max() == 1.0
+    axis = EnergyAxis(400.0, 0.5, 600)
+    figure = preprocessing(Spectra(np.linspace(9.0, 3.0, 600), axis), tmp_path / "pre.png")
+    assert figure.axes[2].lines[0].get_ydata().max() == 1.0
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("steps.png", "pre.png"))
+    with pytest.raises(ValueError, match="outside"):
+        preprocessing(Spectra(np.ones(600), EnergyAxis(9000.0, 1.0, 600)))
+    with pytest.raises(ValueError, match="83 × 83"):
+        confusion_matrix(np.zeros((3, 3), int))

@@ -1,0 +1,135 @@
+"""Evidence: every edge of the candidates, and the fit without each of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import coreloss
+from coreloss.cli import main
+from coreloss.edges import ELEMENTS
+from coreloss.energy import EnergyAxis
+from coreloss.identification.candidates import candidate_sets, rivals
+from coreloss.identification.evidence import FEATURES, combined, gather
+from coreloss.identification.judgement import judgement
+from coreloss.identification.physics import binned, columns_of, fit_hypotheses
+from coreloss.simulate import simulate_sample
+
+ALL = frozenset(ELEMENTS)
+
+
+@pytest.fixture(scope="module")
+def ferrite() -> tuple[np.ndarray, EnergyAxis]:
+    """Fe and O from 460 to 860 eV."""
+    batch = simulate_sample({"Fe": 2, "O": 3}, start_ev=460.0, end_ev=860.0, counts=1e5, seed=2)
+    axis = EnergyAxis(float(batch.offset[0]), float(batch.dispersion[0]), int(batch.size[0]))
+    return np.asarray(batch.counts[0], dtype=float), axis
+
+
+def _network(**values: float) -> dict[str, float]:
+    return {symbol: values.get(symbol, 0.001) for symbol in ELEMENTS}
+
+
+def test_true_elements_gain_and_wrong_ones_do_not(ferrite) -> None:
+    counts, axis = ferrite
+    proof = gather(counts, axis, _network(Fe=0.6, O=0.6, Ba=0.4), ALL, 0.5)
+    ratio = {symbol: e.likelihood_ratio for symbol, e in proof.elements.items()}
+    assert min(ratio["Fe"], ratio["O"]) > 30.0
+    assert ratio["Ba"] < 0.2 * ratio["O"]
+    iron = proof.elements["Fe"].edges[0]
+    assert iron.label == "Fe L2,3"
+    assert iron.snr > 8.0
+    assert iron.jump_ratio > 0.05
+    assert iron.found_ev == pytest.approx(708.0, abs=5.0)
+    assert proof.elements["Fe"].bic < ratio["Fe"]
+
+
+def test_background_and_parts_add_up(ferrite) -> None:
+    counts, axis = ferrite
+    proof = gather(counts, axis, _network(Fe=0.9, O=0.9), ALL, 0.5)
+    total = proof.background + sum(proof.contributions.values()) + proof.residual
+    assert total == pytest.approx(proof.counts)
+    inner = slice(5, -5)
+    assert np.abs(proof.residual[inner]).max() < 0.3 * proof.counts.max()
+    below = proof.energies < 520.0
+    assert proof.contributions["O"][below].max() < 0.02 * proof.contributions["O"].max()
+
+
+def test_a_fit_is_not_worse_with_more_columns(ferrite) -> None:
+    counts, axis = ferrite
+    bins = binned(counts, axis)
+    zero, one = np.zeros(1), np.ones(1)
+    few = fit_hypotheses(bins, columns_of("Fe"), zero, one).chi2[0]
+    more = fit_hypotheses(bins, [*columns_of("Fe"), *columns_of("O")], zero, one).chi2[0]
+    none = fit_hypotheses(bins, [], zero, one).chi2[0]
+    assert more <= few * (1 + 1e-9) <= none * (1 + 1e-9)
+    assert none == pytest.approx(float(bins.rest @ bins.rest))
+
+
+def test_rejected_candidates_are_explained(ferrite) -> None:
+    counts, axis = ferrite
+    proof = gather(counts, axis, _network(Fe=0.9, O=0.9, Sb=0.3, F=0.3), ALL, 0.5)
+    text = proof.text(("Fe", "O"))
+    assert "Fe L2,3" in text
+    for element in proof.rejected(("Fe", "O")):
+        assert element.reason
+        assert f"not {element.symbol}: " in text
+
+
+def test_more_evidence_gives_more_probability() -> None:
+    weights = np.array(judgement()["combine"])
+    assert weights.shape == (1 + len(FEATURES),)
+    weak = np.array([0.0, np.log1p(1.0), np.log1p(2.0), 0.0])
+    strong = np.array([0.0, np.log1p(400.0), np.log1p(20.0), 0.0])
+    surer = strong + np.array([3.0, 0, 0, 0])
+    assert combined(weak, weights) <= combined(strong, weights) < combined(surer, weights)
+
+
+def test_the_command_explains(ferrite, step_bundle: Path, tmp_path: Path, capsys) -> None:
+    counts, axis = ferrite
+    file = tmp_path / "ferrite.csv"
+    np.savetxt(file, np.stack([axis.energies, counts], axis=1), delimiter=",")
+    picture = tmp_path / "out.png"
+    options = ["identify", str(file), "--model", str(step_bundle)]
+    assert main([*options, "--explain", "--plot", str(picture)]) == 0
+    said = capsys.readouterr().out
+    assert "found at [eV]" in said
+    assert picture.stat().st_size > 10_000
+    assert main([*options, "--json", "--axis", "shift=2"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["axis"]["shift_ev"] == 2.0
+    assert record["evidence"][0]["edges"]
+    assert main([*options, "--axis", "sideways"]) == 2
+    assert main([*options, "--explain", "--no-evidence"]) == 2
+
+
+def test_rivals_share_an_energy() -> None:
+    wide = EnergyAxis(60.0, 1.0, 200)
+    table = rivals(["Pr", "Nd", "Si"], wide)
+    assert "Nd" in table["Pr"]
+    assert "Pr" in table["Nd"]
+    assert table["Si"] == frozenset()
+
+
+def test_sets_hold_the_least_members_that_suffice() -> None:
+    axis = EnergyAxis(60.0, 1.0, 200)
+    values = _network(Pr=0.55, Nd=0.42, Sm=0.031, Si=0.97)
+    (group,) = candidate_sets(values, ALL, axis, 0.5, weight=0.9)
+    assert group.members == ("Pr", "Nd")
+    assert group.probability == pytest.approx(1 - 0.45 * 0.58)
+    assert sum(group.weights) == pytest.approx(1.0)
+    assert str(group) == "Pr or Nd (0.74 together)"
+    # one of them clear, or both: nothing is open
+    assert candidate_sets(_network(Pr=0.99, Nd=0.01), ALL, axis, 0.5, weight=0.9) == ()
+    assert candidate_sets(_network(Pr=0.99, Nd=0.98), ALL, axis, 0.5, weight=0.9) == ()
+
+
+def test_probability_is_kept_in_the_answer(ferrite, step_bundle: Path) -> None:
+    counts, axis = ferrite
+    result = coreloss.identify(counts, axis, model=step_bundle, evidence=True)
+    assert result.evidence is not None
+    for symbol, element in result.evidence.elements.items():
+        assert result.probabilities[symbol] == element.probability

@@ -1,0 +1,304 @@
+"""The linear physical model and its fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.fit import (
+    Response,
+    background_columns,
+    design_matrix,
+    estimated_noise,
+    fit_spectra,
+    fitted_edges,
+    non_negative_solutions,
+)
+from coreloss.fit.response import zero_loss_position
+from coreloss.io import load
+
+MICROSCOPE = {"beam_energy_kev": 200.0, "alpha_mrad": 10.0, "beta_mrad": 20.0}
+AXIS = EnergyAxis(400.0, 0.5, 800)
+LOW_AXIS = EnergyAxis(-20.0, 0.5, 300)
+
+
+def low_loss(thickness: float, peak_ev: float = 0.0, total: float = 1e6) -> np.ndarray:
+    """Zero loss and three plasmons of 22 eV, on ``LOW_AXIS``."""
+    energy = LOW_AXIS.energies - peak_ev
+    spectrum = np.exp(-0.5 * (energy / 0.6) ** 2)
+    weight = 1.0
+    for order in (1, 2, 3):
+        weight *= thickness / order
+        plasmon = np.exp(-0.5 * ((energy - 22.0 * order) / (3.0 * order)) ** 2)
+        spectrum += weight * plasmon * spectrum[:200].sum() / plasmon.sum()
+    return total * spectrum / spectrum.sum()
+
+
+def test_backgrounds_are_convex_falling_and_positive() -> None:
+    energy = np.linspace(120.0, 900.0, 400)
+    columns = background_columns(energy, 6)
+    assert (columns > 0).all()
+    assert (np.diff(columns, axis=0) < 0).all()
+    assert (np.diff(columns, n=2, axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 3, 4, 5])
+def test_every_power_law_is_a_background(exponent: int) -> None:
+    energy = np.linspace(300.0, 800.0, 200)
+    columns = background_columns(energy, 5)
+    wanted = (energy / 300.0) ** -exponent
+    gram, right = (columns.T @ columns)[:, :, None], (columns.T @ wanted)[:, None]
+    found = columns @ non_negative_solutions(gram, right)[:, 0]
+    assert found == pytest.approx(wanted, rel=1e-5)
+
+
+def test_impossible_backgrounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="above 0 eV"):
+        background_columns([-5.0, 5.0], 3)
+    with pytest.raises(ValueError, match="at least 1"):
+        background_columns([5.0, 6.0], 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), p=st.integers(1, 7), n=st.integers(1, 6))
+def test_active_set_satisfies_the_optimality_conditions(seed: int, p: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(n, 3 * p, p))
+    gram = np.moveaxis(np.swapaxes(matrix, 1, 2) @ matrix, 0, 2)
+    right = rng.normal(size=(p, n))
+    x = non_negative_solutions(gram, right)
+    slope = np.einsum("ijn,jn->in", gram, x) - right
+    assert (x >= 0).all()
+    assert (slope > -1e-6).all()
+    assert np.abs(slope * x).max() < 1e-6
+
+
+def test_active_set_agrees_with_scipy_on_a_fit() -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    rng = np.random.default_rng(1)
+    design = design_matrix(["Ti", "O", "Mn"], AXIS, **MICROSCOPE)
+    matrix = design.matrix / np.linalg.norm(design.matrix, axis=0)
+    y = rng.poisson(100.0 * (AXIS.energies / 400.0) ** -3) * 1.0
+    ours = non_negative_solutions((matrix.T @ matrix)[:, :, None], (matrix.T @ y)[:, None])[:, 0]
+    theirs, _ = optimize.nnls(matrix, y)
+    assert matrix @ ours == pytest.approx(matrix @ theirs, rel=1e-6)
+
+
+def test_elements_share_one_amount_over_their_subshells() -> None:
+    assert [e.subshell for e in fitted_edges("Ti", AXIS)] == ["L3", "L2", "L1"]
+    design = design_matrix(["Ti"], AXIS, near_edge="none", **MICROSCOPE)
+    column = design.matrix[:, design.amplitude[0]]
+    assert not column[AXIS.energies < 455.0].any()
+    jumps = [column[AXIS.index(e + 1)] / column[AXIS.index(e - 1.5)] for e in (461.5, 563.7)]
+    assert all(jump > 1.03 for jump in jumps)
+    assert design.columns_of("Ti").tolist() == [5]
+    assert design.background.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("near_edge", ["none", "exclude", "free"])
+@pytest.mark.parametrize("dose", [40.0, 4000.0])
+def test_round_trip_with_pulls_of_unit_width(near_edge: str, dose: float) -> None:
+    rng = np.random.default_rng(5)
+    true = np.array([40.0, 120.0])
+    truth = design_matrix(["Ti", "O"], AXIS, near_edge="none", **MICROSCOPE)
+    edges = truth.matrix[:, truth.amplitude] @ true
+    scale = dose / edges.max()
+    clean = dose * (AXIS.energies / 400.0) ** -2.7 + scale * edges
+    if near_edge != "none":  # the resolution of a record
+        clean[1:-1] = np.convolve(clean, [0.25, 0.5, 0.25], mode="valid")
+    counts = rng.poisson(clean, (200, AXIS.size))
+    design = design_matrix(["Ti", "O"], AXIS, near_edge=near_edge, **MICROSCOPE)
+    fit = fit_spectra(counts, design)
+    pull = (fit.amounts - scale * true) / fit.errors
+    assert fit.amounts.mean(axis=0) == pytest.approx(scale * true, rel=0.03)
+    assert np.abs(pull.std(axis=0) - 1.0).max() < 0.15
+    if near_edge != "free":  # triangles cannot follow an onset within a channel
+        assert fit.reduced_chi2.mean() == pytest.approx(1.0, abs=0.03)
+    assert (np.median(fit.likelihood_ratio, axis=0) > 100).all()
+
+
+@pytest.mark.parametrize("thickness", [0.3, 0.9])
+def test_areal_densities_are_absolute_with_a_low_loss(thickness: float) -> None:
+    rng = np.random.default_rng(6)
+    true = np.array([60.0, 150.0])
+    spectrum = low_loss(thickness, total=3e8)
+    response = Response.of_low_loss(spectrum, LOW_AXIS, 0.5, ratio=10.0)
+    truth = design_matrix(["Ti", "O"], AXIS, response=response, near_edge="none", **MICROSCOPE)
+    assert truth.absolute
+    edges = truth.matrix[:, truth.amplitude] @ true
+    counts = rng.poisson(edges + edges.max() * (AXIS.energies / 400.0) ** -3, (20, AXIS.size))
+    for near_edge in ("none", "free"):
+        design = design_matrix(
+            ["Ti", "O"], AXIS, response=response, near_edge=near_edge, **MICROSCOPE
+        )
+        fit = fit_spectra(counts, design)
+        assert fit.amounts.mean(axis=0) == pytest.approx(true, rel=0.03)
+    # without the low loss, plural scattering is taken for something else
+    naive = design_matrix(["Ti", "O"], AXIS, near_edge="none", **MICROSCOPE)
+    assert fit_spectra(counts, naive).reduced_chi2.mean() > fit.reduced_chi2.mean()
+
+
+def test_a_shift_moves_edges_and_nothing_else() -> None:
+    shifts = np.array([0.0, 3.0, -2.5, 0.25])
+    design = design_matrix(
+        ["O"], AXIS, response=Response.of_shift(shifts, 0.5), near_edge="none", **MICROSCOPE
+    )
+    column = design.matrix[:, :, design.amplitude[0]]
+    whole = design_matrix(["O"], AXIS.corrected(-3.0), near_edge="none", **MICROSCOPE)
+    assert column[1] == pytest.approx(whole.matrix[:, whole.amplitude[0]], rel=1e-3, abs=1e-9)
+    assert column.sum(axis=1) == pytest.approx(np.full(4, column[0].sum()), rel=0.02)
+    assert (design.matrix[:, :, 0] == design.matrix[0, :, 0]).all()
+    counts = np.random.default_rng(0).poisson(
+        2000.0 * (column / column.max() + (AXIS.energies / 400.0) ** -3)
+    )
+    fit = fit_spectra(counts, design)
+    assert np.abs(fit.amounts[:, 0] * column.max() / 2000.0 - 1.0).max() < 0.1
+
+
+def test_zero_loss_peaks_are_found_and_centred() -> None:
+    spectra = np.array([low_loss(0.5, shift) for shift in (0.0, 1.3, -0.8)])
+    assert zero_loss_position(spectra, LOW_AXIS) == pytest.approx([0.0, 1.3, -0.8], abs=0.1)
+    centred = Response.of_low_loss(spectra, LOW_AXIS, 0.5)
+    drifted = Response.of_low_loss(spectra, LOW_AXIS, 0.5, shift_ev=[0.0, 1.5, -1.0])
+    assert centred.kernel.sum(axis=1) == pytest.approx([1.0, 1.0, 1.0])
+    assert np.argmax(centred.kernel, axis=1).tolist() == [centred.zero] * 3
+    assert (np.argmax(drifted.kernel, axis=1) - drifted.zero).tolist() == [0, 3, -2]
+
+
+def test_low_losses_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.5 eV/channel and the core loss 0\.3"):
+        Response.of_low_loss(low_loss(0.5), LOW_AXIS, 0.3)
+    with pytest.raises(ValueError, match="zero-loss peak"):
+        Response.of_low_loss(low_loss(0.5), LOW_AXIS.corrected(100.0), 0.5)
+    with pytest.raises(ValueError, match="no finite number"):
+        Response.of_low_loss(np.full(300, np.nan), LOW_AXIS, 0.5)
+    with pytest.raises(ValueError, match="sums to nothing"):
+        Response.of_low_loss(np.zeros(300), LOW_AXIS, 0.5)
+    with pytest.raises(ValueError, match="too far from 0"):
+        Response.of_low_loss(low_loss(0.1, 90.0), LOW_AXIS, 0.5)
+
+
+def test_nan_channels_are_left_out_of_each_spectrum() -> None:
+    design = design_matrix(["O"], AXIS, near_edge="none", **MICROSCOPE)
+    clean = design.matrix @ np.array([900.0, 0, 0, 500.0, 0, 3e8])
+    counts = np.random.default_rng(2).poisson(clean, (3, AXIS.size)).astype(float)
+    whole = fit_spectra(counts, design)
+    counts[1, 100:140] = np.nan
+    counts[2] = np.nan
+    holed = fit_spectra(counts, design)
+    assert abs(holed.amounts[0] - whole.amounts[0]) < 0.02 * whole.errors[0]
+    assert abs(holed.amounts[1] - whole.amounts[1]) < 3.0 * whole.errors[1]
+    assert holed.degrees[1] == whole.degrees[1] - 40
+    assert holed.amounts[2, 0] == 0.0
+    assert np.isnan(holed.reduced_chi2[2])
+    assert np.isnan(holed.residuals()[1, 110])
+    assert np.isfinite(holed.log_likelihood()).all()
+
+
+def test_an_absent_element_has_an_error_and_no_likelihood() -> None:
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(500.0 * (AXIS.energies / 400.0) ** -3, (200, AXIS.size))
+    fit = fit_spectra(counts, design_matrix(["O"], AXIS, **MICROSCOPE))
+    assert (fit.errors > 0).all()
+    assert np.median(fit.likelihood_ratio) < 1.0
+    assert np.quantile(fit.amounts / fit.errors, 0.95) < 2.5
+
+
+def test_noise_is_estimated_from_repeated_spectra() -> None:
+    rng = np.random.default_rng(4)
+    design = design_matrix(["O"], AXIS, **MICROSCOPE)
+    clean = 4000.0 * (AXIS.energies / 400.0) ** -3
+    pattern = 1.0 + 0.05 * rng.normal(size=AXIS.size)
+    electrons = rng.poisson(clean * pattern, (60, AXIS.size)).astype(float)
+    counts = 3.0 * (
+        0.25 * np.roll(electrons, 1, 1) + 0.5 * electrons + 0.25 * np.roll(electrons, -1, 1)
+    )
+    fit = fit_spectra(counts, design)
+    noise = estimated_noise(fit.residuals(), fit.model())
+    assert noise.gain == pytest.approx(3.0 * 0.375, rel=0.1)
+    assert noise.gain * noise.correlation == pytest.approx(3.0, rel=0.15)
+    again = fit_spectra(counts, design, gain=noise.gain, correlation=noise.correlation)
+    scatter = again.coefficients[:, 0].std()
+    assert scatter > 0
+    single = estimated_noise(rng.normal(size=(1, 500)) * 10.0, np.full((1, 500), 50.0))
+    assert single.gain == pytest.approx(2.0, rel=0.3)
+    with pytest.raises(ValueError, match="no channel"):
+        estimated_noise(np.full((2, 9), np.nan), np.ones((2, 9)))
+
+
+def test_impossible_designs_and_counts_are_refused() -> None:
+    with pytest.raises(ValueError, match="N has no edge between"):
+        design_matrix(["O", "N"], AXIS.corrected(60.0), **MICROSCOPE)
+    with pytest.raises(ValueError, match="near_edge is 'some'"):
+        design_matrix(["O"], AXIS, near_edge="some", **MICROSCOPE)
+    with pytest.raises(ValueError, match="leaves nothing"):
+        design_matrix(["O"], AXIS, window_ev=(10.0, 20.0), **MICROSCOPE)
+    with pytest.raises(ValueError, match="no channel is left"):
+        design_matrix(["O"], AXIS, window_ev=(530.0, 560.0), **MICROSCOPE)
+    with pytest.raises(ValueError, match="must be positive"):
+        design_matrix(["O"], AXIS, beam_energy_kev=200.0, alpha_mrad=1.0, beta_mrad=0.0)
+    record = Spectra(low_loss(0.5), LOW_AXIS)
+    with pytest.raises(ValueError, match="not both"):
+        design_matrix(
+            ["O"], AXIS, low_loss=record, response=Response(np.ones((1, 1)), 0), **MICROSCOPE
+        )
+    design = design_matrix(["O"], AXIS, low_loss=record, **MICROSCOPE)
+    with pytest.raises(ValueError, match="complex128"):
+        fit_spectra(np.ones(800, complex), design)
+    with pytest.raises(ValueError, match="800 channels"):
+        fit_spectra(np.ones(700), design)
+    with pytest.raises(ValueError, match="gain 0"):
+        fit_spectra(np.ones(800), design, gain=0.0)
+    many = design_matrix(["O"], AXIS, response=Response.of_shift([0.0, 1.0], 0.5), **MICROSCOPE)
+    with pytest.raises(ValueError, match="2 models for 1 spectra"):
+        fit_spectra(np.ones(800), many)
+
+
+def test_an_edge_cut_off_by_the_end_of_the_record_is_named() -> None:
+    axis = EnergyAxis(400.0, 0.5, 300)
+    for near_edge in ("exclude", "free"):
+        design = design_matrix(["O", "N"], axis.corrected(-10.0), near_edge=near_edge, **MICROSCOPE)
+        assert design.unfounded == ("O",)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("identifier", "elements", "truth", "within"),
+    [
+        ("em_BN_A3_r3_cal", ("B", "N"), 1.0, 0.04),
+        ("em_TiO2_B3_r1", ("Ti", "O"), 0.5, 0.06),
+        ("em_TiO2_B3_r2", ("Ti", "O"), 0.5, 0.06),
+    ],
+)
+def test_round_robin_ratios_and_their_stated_errors(
+    real_folder: Path, identifier: str, elements: tuple[str, str], truth: float, within: float
+) -> None:
+    rows = json.loads((real_folder / "manifest.json").read_text())
+    row = next(r for r in rows if r["id"] == identifier)
+    spectra, low = load(real_folder / row["file"]), load(real_folder / row["low_loss_file"])
+    shift, stretch = row["axis_correction_a_b"]
+    axis = spectra.axis.corrected(shift, stretch)
+    low = Spectra(low.summed().counts, low.axis.corrected(0.0, stretch))
+    design = design_matrix(
+        elements,
+        axis,
+        low_loss=low,
+        near_edge="free",
+        beam_energy_kev=300.0,
+        alpha_mrad=0.2,
+        beta_mrad=4.12,
+    )
+    first = fit_spectra(spectra.counts, design)
+    noise = estimated_noise(first.residuals(), first.model())
+    fit = fit_spectra(spectra.counts, design, gain=noise.gain, correlation=noise.correlation)
+    ratio = fit.amounts[:, 0] / fit.amounts[:, 1]
+    gradient = np.stack([1.0 / fit.amounts[:, 1], -ratio / fit.amounts[:, 1]], axis=1)
+    stated = np.sqrt(np.einsum("ni,nij,nj->n", gradient, fit.covariance, gradient))
+    assert ratio.mean() == pytest.approx(truth, rel=within)
+    assert 1 / 1.3 < stated.mean() / ratio.std() < 1.3
