@@ -81,3 +81,11 @@ def oxygen() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(3)
     clean = 4e5 * (energy / 430.0) ** -3 + 6e4 * (energy > 532) * (energy / 532.0) ** -3
     return energy, rng.poisson(clean).astype(float)
+
+
+@pytest.fixture(scope="session")
+def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spectrum image of O, with Ti in its left half, as HyperSpy writes one."""
+    from spectrum_images import AXIS, image_counts, tem, write_hspy
+
+    return write_hspy(tmp_path_factory.mktemp("si") / "si.hspy", image_counts(), AXIS, **tem())

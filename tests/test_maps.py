@@ -7,87 +7,24 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from spectrum_images import (
+    AXIS,
+    SHAPE,
+    image_counts,
+    tem,
+    write_hspy,
+)
 
 from coreloss.cli import main
-from coreloss.energy import EnergyAxis, Spectra
-from coreloss.fit import design_matrix
-from coreloss.maps import element_maps, open_image, quantify
+from coreloss.energy import Spectra
+from coreloss.maps import element_maps, open_image
 from coreloss.maps.blocks import Progress, Store, run_blocks
 from coreloss.maps.coherence import morans_z
-from coreloss.maps.microscope import microscope_of
-from coreloss.maps.output import check_folder, signal_dictionary
-from coreloss.maps.quantification import atomic_percent
-from coreloss.maps.source import Block, NavigationAxis
-
-AXIS = EnergyAxis(400.0, 1.0, 360)
-LOW_AXIS = EnergyAxis(-20.0, 1.0, 120)
-MICROSCOPE = {"beam_energy_kev": 200.0, "alpha_mrad": 10.0, "beta_mrad": 20.0}
-SHAPE = (8, 12)
-
-
-def image_counts(shape: tuple[int, ...] = SHAPE, dose: float = 4000.0, seed: int = 0) -> np.ndarray:
-    """O everywhere and Ti in the left half, twice as much O as Ti."""
-    rng = np.random.default_rng(seed)
-    design = design_matrix(["O", "Ti"], AXIS, near_edge="none", **MICROSCOPE)
-    oxygen, titanium = design.matrix[:, design.amplitude].T
-    left = np.zeros(shape)
-    left[..., : shape[-1] // 2] = 1.0
-    edges = 2.0 * oxygen + left[..., None] * titanium
-    clean = dose * ((AXIS.energies / 400.0) ** -3 + 0.8 * edges / edges.max())
-    return rng.poisson(clean).astype(np.float32)
-
-
-def low_loss_counts(shape: tuple[int, ...] = (), thickness: float = 0.5) -> np.ndarray:
-    energy = LOW_AXIS.energies
-    single = np.exp(-0.5 * (energy / 1.0) ** 2)
-    single += 0.06 * thickness * np.exp(-0.5 * ((energy - 22.0) / 4.0) ** 2)
-    return np.broadcast_to(1e5 * single, (*shape, energy.size)).copy()
-
-
-def write_hspy(path: Path, data: np.ndarray, axis: EnergyAxis, **tem: Any) -> Path:
-    """A spectrum image as HyperSpy writes one, with calibrated axes."""
-    from rsciio.hspy import file_writer
-
-    shape = data.shape[:-1]
-    told = signal_dictionary(data, [NavigationAxis(n, 0.5, 0.0, "nm") for n in shape], title="area")
-    told["axes"] = told["axes"][: len(shape)]
-    for entry in told["axes"]:
-        entry["navigate"] = True
-    told["axes"].append(
-        {
-            "_type": "UniformDataAxis",
-            "size": axis.size,
-            "scale": axis.dispersion,
-            "offset": axis.offset,
-            "units": "eV",
-            "name": "Energy loss",
-            "navigate": False,
-            "index_in_array": len(shape),
-        }
-    )
-    told["metadata"]["Signal"]["signal_type"] = "EELS"
-    told["metadata"]["Acquisition_instrument"] = {"TEM": tem}
-    file_writer(str(path), told, show_progressbar=False)
-    return path
-
-
-def tem(**changes: Any) -> dict[str, Any]:
-    return {
-        "beam_energy": 200.0,
-        "convergence_angle": 10.0,
-        "Detector": {"EELS": {"collection_angle": 20.0}},
-        **changes,
-    }
-
-
-@pytest.fixture(scope="module")
-def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_hspy(tmp_path_factory.mktemp("si") / "si.hspy", image_counts(), AXIS, **tem())
-
+from coreloss.maps.output import check_folder
+from coreloss.maps.source import Block
 
 # ---------------------------------------------------------------- reading
 
@@ -321,141 +258,6 @@ def test_a_cluster_that_loses_a_worker_gives_the_same(tmp_path: Path) -> None:
     assert (store.get("value") == local.get("value")).all()
 
 
-# ---------------------------------------------------------------- quantification
-
-
-def test_atomic_percent_and_its_errors() -> None:
-    rng = np.random.default_rng(0)
-    covariance = np.array([[4.0, 1.0], [1.0, 9.0]])
-    draws = rng.multivariate_normal([60.0, 120.0], covariance, 20_000)
-    percent, error = atomic_percent(np.array([[60.0, 120.0]]), covariance[None])
-    assert percent[0] == pytest.approx([100 / 3, 200 / 3])
-    scatter = (100.0 * draws[:, 0] / draws.sum(axis=1)).std()
-    assert error[0] == pytest.approx([scatter, scatter], rel=0.03)
-    nothing, unknown = atomic_percent(np.zeros((1, 2)), covariance[None])
-    assert np.isnan(nothing).all()
-    assert np.isnan(unknown).all()
-
-
-def test_composition_maps_with_errors(image_file: Path, step_bundle: Path) -> None:
-    result = quantify(image_file, ["O", "Ti", "N"], near_edge="none")
-    o, ti, n = (result.elements.index(s) for s in ("O", "Ti", "N"))
-    left = result.atomic_percent[:, :6]
-    right = result.atomic_percent[:, 6:]
-    assert left[..., ti].mean() == pytest.approx(100 / 3, abs=2.0)
-    assert right[..., o].mean() == pytest.approx(100.0, abs=2.5)
-    assert result.total["N"]["likelihood_ratio"] < 9
-    assert "not significant" in result.table()
-    assert not result.significant[..., n].mean() > 0.1
-    pull = (left[..., ti] - 100 / 3) / result.atomic_percent_errors[:, :6, ti]
-    # nitrogen, absent and held above zero, scatters less than the Fisher information says
-    assert 0.6 < pull.std() < 1.4
-    assert np.nanmedian(result.reduced_chi2) == pytest.approx(1.0, abs=0.15)
-    assert np.abs(result.residual).mean() < 2.0
-    assert result.unit == "relative"
-
-
-def test_elements_are_found_and_the_unsupported_taken_out(step_bundle: Path) -> None:
-    result = quantify(Spectra(image_counts(), AXIS), model=step_bundle, **MICROSCOPE)
-    assert set(result.elements) == {"O", "Ti"}
-    assert result.maps is not None
-    for reason in result.not_quantified.values():
-        assert reason
-    single = quantify(
-        Spectra(image_counts().sum(axis=(0, 1)), AXIS), model=step_bundle, **MICROSCOPE
-    )
-    assert single.shape == (1,)
-    assert {"O", "Ti"} <= set(single.elements)
-
-
-def test_beam_intensity_makes_amounts_areal_densities() -> None:
-    design = design_matrix(["O"], AXIS, near_edge="none", **MICROSCOPE)
-    true, intensity = 250.0, 4e8
-    clean = intensity * true * design.matrix[:, design.amplitude[0]]
-    clean = clean + clean.max() * (AXIS.energies / 400.0) ** -3
-    counts = np.random.default_rng(0).poisson(clean, (10, AXIS.size))
-    result = quantify(
-        Spectra(counts, AXIS), ["O"], beam_intensity=intensity, near_edge="none", **MICROSCOPE
-    )
-    assert result.absolute
-    assert result.unit == "atoms/nm²"
-    assert result.amounts.mean() == pytest.approx(true, rel=0.03)
-    assert result.total["O"]["amount"] == pytest.approx(true, rel=0.03)
-
-
-def test_a_low_loss_of_each_pixel_and_its_drift() -> None:
-    drift = np.array([0.0, 2.0, -2.0, 1.0])
-    low = np.stack(
-        [np.interp(LOW_AXIS.energies - d, LOW_AXIS.energies, low_loss_counts()) for d in drift]
-    )
-    counts = np.stack([image_counts((1, 2), dose=2e4)[0, 0]] * 4)
-    image = Spectra(counts, AXIS)
-    one = quantify(image, ["O", "Ti"], low_loss=Spectra(low[0], LOW_AXIS), **MICROSCOPE)
-    own = quantify(
-        image, ["O", "Ti"], low_loss=Spectra(low, LOW_AXIS), exposure_ratio=1.0, **MICROSCOPE
-    )
-    assert own.absolute
-    # the zero loss of a separate low loss is put at zero wherever it lies
-    assert own.atomic_percent == pytest.approx(one.atomic_percent, abs=3.0)
-
-
-def test_drift_in_a_common_file_moves_the_model(tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
-    drift = np.array([0.0, 3.0, -3.0, 2.0, 0.0, -2.0, 1.0, 0.0])
-    clean = image_counts((1, 2), dose=1e5)[0, 0].astype(float)
-    counts = np.stack([np.interp(AXIS.energies - d, AXIS.energies, clean) for d in drift])
-    low = np.stack(
-        [np.interp(LOW_AXIS.energies - d, LOW_AXIS.energies, low_loss_counts()) for d in drift]
-    )
-    path = write_hspy(tmp_path / "dual.hspy", counts, AXIS, **tem())
-    other = write_hspy(tmp_path / "low.hspy", low, LOW_AXIS, **tem())
-    with h5py.File(path, "a") as store, h5py.File(other) as second:
-        second.copy("Experiments/area", store["Experiments"], "low loss")
-    moved = quantify(path, ["O", "Ti"])
-    assert any("drifts by" in note for note in moved.notes)
-    fixed = quantify(
-        Spectra(counts, AXIS), ["O", "Ti"], low_loss=Spectra(low[0], LOW_AXIS), **MICROSCOPE
-    )
-    assert moved.reduced_chi2.std() < 0.1 * fixed.reduced_chi2.std()
-    scatter = moved.atomic_percent[:, 0].std(), fixed.atomic_percent[:, 0].std()
-    assert scatter[0] < scatter[1]
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"alpha_mrad": 10.0, "beam_energy_kev": 200.0}, "collection semi-angle β is not in"),
-        ({}, "the beam energy and the convergence semi-angle α and the collection"),
-        ({**MICROSCOPE, "beta_mrad": -1.0}, "must be positive"),
-        ({**MICROSCOPE, "beam_energy_kev": 200_000.0}, "give it in keV"),
-    ],
-)
-def test_missing_parameters_are_named(given: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        quantify(Spectra(image_counts(), AXIS), ["O"], **given)
-
-
-def test_a_parallel_beam_may_be_given() -> None:
-    found = microscope_of("x", {"beam_energy_kev": 300.0, "beta_mrad": 5.0}, alpha_mrad=0.0)
-    assert found.alpha_mrad == 0.0
-
-
-def test_low_losses_that_do_not_fit_are_refused() -> None:
-    image = Spectra(image_counts(), AXIS)
-    other = Spectra(low_loss_counts(), EnergyAxis(-20.0, 0.5, 120))
-    with pytest.raises(ValueError, match=r"0\.5 eV/channel and the core loss 1;"):
-        quantify(image, ["O"], low_loss=other, **MICROSCOPE)
-    wrong = Spectra(low_loss_counts((12, 8)), LOW_AXIS)
-    with pytest.raises(ValueError, match=r"12 × 8 spectra and the core loss 8 × 12"):
-        quantify(image, ["O"], low_loss=wrong, **MICROSCOPE)
-    with pytest.raises(ValueError, match="says nothing without a low loss"):
-        quantify(image, ["O"], exposure_ratio=2.0, **MICROSCOPE)
-    with pytest.raises(ValueError, match="not both"):
-        quantify(image, ["O"], exposure_ratio=2.0, beam_intensity=1.0, **MICROSCOPE)
-    with pytest.raises(ValueError, match="none of the elements given"):
-        quantify(image, ["B"], **MICROSCOPE)
-
-
 # ---------------------------------------------------------------- folders and commands
 
 
@@ -571,40 +373,3 @@ def test_commands_do_not_load_the_readers_to_parse() -> None:
         "sys.exit('rsciio' in sys.modules or 'matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.real
-@pytest.mark.parametrize(
-    ("stem", "shift", "stretch", "ratio", "truth", "within"),
-    [
-        ("BN_A3_r3_cal", 5.0, 0.973, ("B", "N"), 1.0, 0.04),
-        ("TiO2_B3_r1", -4.0, 1.0, ("Ti", "O"), 0.5, 0.06),
-        ("TiO2_B3_r2", -8.0, 1.0, ("Ti", "O"), 0.5, 0.06),
-        ("SrTiO3_D3_r1", 2.0, 1.0, ("Ti", "O"), 1 / 3, 0.08),
-    ],
-)
-def test_round_robin_compositions(
-    real_folder: Path,
-    stem: str,
-    shift: float,
-    stretch: float,
-    ratio: tuple[str, str],
-    truth: float,
-    within: float,
-) -> None:
-    low = real_folder / "files" / f"{stem}_lowloss.dm3"
-    result = quantify(
-        real_folder / "files" / f"{stem}.dm3",
-        ratio,
-        low_loss=low if low.is_file() else None,
-        shift_ev=shift,
-        stretch=stretch,
-        beam_energy_kev=300.0,
-        alpha_mrad=0.2,
-        beta_mrad=4.12,
-    )
-    first, second = (result.amounts[:, result.elements.index(s)] for s in ratio)
-    assert (first / second).mean() == pytest.approx(truth, rel=within)
-    column = result.elements.index(ratio[0])
-    stated = result.atomic_percent_errors[:, column].mean()
-    assert 1 / 1.3 < stated / result.atomic_percent[:, column].std() < 1.3

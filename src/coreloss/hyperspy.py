@@ -22,10 +22,7 @@ from numpy.typing import NDArray
 from coreloss.energy import Spectra
 from coreloss.identification import Identification, identify_spectra
 from coreloss.io import ReadError, from_signal
-from coreloss.io.datasets import DataSet
-from coreloss.io.errors import plain
-from coreloss.io.rosetta import microscope_values
-from coreloss.io.signals import _declared, _tree
+from coreloss.io.signals import declared_axis, described
 from coreloss.maps.amounts import Quantification
 from coreloss.maps.elements import element_maps
 from coreloss.maps.output import signal_dictionary
@@ -188,27 +185,10 @@ def _image(signal: Any) -> SpectrumImage:
 
             from coreloss.maps.source import _navigation
 
-            declared = [_declared(axis, True) for axis in axes]
+            declared = [declared_axis(axis, True) for axis in axes]
             image = replace(image, navigation=_navigation(declared, -1))
         return image
-    metadata = _tree(signal.metadata)
-    title = str((metadata.get("General") or {}).get("title") or "")
-    kind = str((metadata.get("Signal") or {}).get("signal_type") or "")
-    source = f"the signal {plain(title)!r}" if title else "the signal"
-    manager = signal.axes_manager
-    axes = [(axis, True) for axis in manager.navigation_axes]
-    axes += [(axis, False) for axis in manager.signal_axes]
-    axes.sort(key=lambda pair: pair[0].index_in_array)
-    told: dict[str, Any] = dict(microscope_values(metadata))
-    if title:
-        told.update(title=title, signal=title)
-    item = DataSet(
-        data=signal.data,
-        axes=tuple(_declared(axis, navigate) for axis, navigate in axes),
-        title=title,
-        signal_type=kind,
-        metadata=told,
-    )
+    source, item = described(signal)
     if item.other_kind() is not None:
         raise ReadError(source, f"holds {item.other_kind()}, not EELS", "give an EELS signal")
     return image_of(source, item)

@@ -11,6 +11,7 @@ orbitals C. Scofield, Phys. Rev. A 18, 963, 1978). E and q are in atomic units i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import factorial
@@ -24,7 +25,14 @@ from coreloss.atom.continuum import WaveGrid, continuum_waves
 from coreloss.atom.radial import SPEED_OF_LIGHT
 from coreloss.atom.scf import Atom
 
-__all__ = ["HARTREE_EV", "Continuum", "continuum_gos", "dipole_density", "three_j_squared"]
+__all__ = [
+    "HARTREE_EV",
+    "Continuum",
+    "continuum_gos",
+    "coupled",
+    "dipole_density",
+    "three_j_squared",
+]
 
 HARTREE_EV = 27.211386246
 
@@ -70,6 +78,20 @@ def three_j_squared(two_j: int, multipole: int, two_j2: int) -> float:
             product *= factorial(value)
         total += Fraction((-1) ** t, product)
     return float(triangle * norm * total * total)
+
+
+def coupled(kappa: int, multipole: int) -> Iterator[tuple[int, float]]:
+    """Final κ' that a multipole λ couples to κ, and (2λ+1)(2j'+1)(j λ j'; ½ 0 -½)²."""
+    two_j = 2 * abs(kappa) - 1
+    angular = kappa if kappa > 0 else -kappa - 1
+    for two_j2 in range(abs(two_j - 2 * multipole), two_j + 2 * multipole + 1, 2):
+        for kappa2 in ((two_j2 + 1) // 2, -(two_j2 + 1) // 2):
+            angular2 = kappa2 if kappa2 > 0 else -kappa2 - 1
+            if (angular + multipole + angular2) % 2:
+                continue
+            factor = three_j_squared(two_j, multipole, two_j2)
+            if factor > 0.0:
+                yield kappa2, (2 * multipole + 1) * (two_j2 + 1) * factor
 
 
 @njit(cache=True)
@@ -243,25 +265,16 @@ def continuum_gos(
     small = continuum.grid.sampled(atom.grid, orbital.small)
     onset = onset_ev / HARTREE_EV if onset_ev is not None else -orbital.energy
     loss = onset + np.asarray(continuum.excess_ev) / HARTREE_EV
-    two_j = 2 * abs(kappa) - 1
-    angular = kappa if kappa > 0 else -kappa - 1
     q = np.ascontiguousarray(q, dtype=float)
     total = np.zeros((loss.size, q.size))
     quiet = 0
     for multipole in range(largest_multipole + 1):
         part = np.zeros_like(total)
         bessel = continuum.bessel(multipole, q)
-        for two_j2 in range(abs(two_j - 2 * multipole), two_j + 2 * multipole + 1, 2):
-            for kappa2 in ((two_j2 + 1) // 2, -(two_j2 + 1) // 2):
-                angular2 = kappa2 if kappa2 > 0 else -kappa2 - 1
-                if (angular + multipole + angular2) % 2:
-                    continue
-                factor = three_j_squared(two_j, multipole, two_j2)
-                if factor == 0.0:
-                    continue
-                p, s = continuum.waves(kappa2)
-                radial = (p * large + s * small) @ bessel
-                part += (2 * multipole + 1) * (two_j2 + 1) * factor * radial**2
+        for kappa2, factor in coupled(kappa, multipole):
+            p, s = continuum.waves(kappa2)
+            radial = (p * large + s * small) @ bessel
+            part += factor * radial**2
         total += part
         # a multipole that adds nothing anywhere ends the series, if the next does not either
         weight = total.max(axis=0, keepdims=True) * 1e-3

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from coreloss.atom.gos import three_j_squared
+from coreloss.atom.gos import coupled
 
 __all__ = ["couplings", "form_factors", "wave_index"]
 
@@ -36,22 +36,12 @@ def couplings(kappa: int) -> tuple[NDArray[np.int64], Floats]:
     Returns the places of κ' (-1: none) and (2λ+1)(2j'+1)(j λ j'; ½ 0 -½)², each
     (LARGEST_MULTIPOLE + 1, 2|κ|).
     """
-    two_j = 2 * abs(kappa) - 1
-    angular = kappa if kappa > 0 else -kappa - 1
     places = np.full((LARGEST_MULTIPOLE + 1, 2 * abs(kappa)), -1, dtype=np.int64)
     factors = np.zeros(places.shape)
     for multipole in range(LARGEST_MULTIPOLE + 1):
-        column = 0
-        for two_j2 in range(abs(two_j - 2 * multipole), two_j + 2 * multipole + 1, 2):
-            for kappa2 in ((two_j2 + 1) // 2, -(two_j2 + 1) // 2):
-                angular2 = kappa2 if kappa2 > 0 else -kappa2 - 1
-                if (angular + multipole + angular2) % 2:
-                    continue
-                factor = three_j_squared(two_j, multipole, two_j2)
-                if factor > 0:
-                    places[multipole, column] = wave_index(kappa2)
-                    factors[multipole, column] = (2 * multipole + 1) * (two_j2 + 1) * factor
-                    column += 1
+        for column, (kappa2, factor) in enumerate(coupled(kappa, multipole)):
+            places[multipole, column] = wave_index(kappa2)
+            factors[multipole, column] = factor
     return places, factors
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Report"]
+__all__ = ["Report", "write_json"]
 
 _NAMES = {
     "f1": "F1 (weighted)",
@@ -100,12 +100,17 @@ class Report:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON, whole or not at all."""
-        target = Path(path)
-        handle, partial = tempfile.mkstemp(suffix=".json", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self.to_dict(), stream, indent=1, ensure_ascii=False)
-        os.chmod(partial, 0o644)
-        os.replace(partial, target)
+        write_json(path, self.to_dict())
+
+
+def write_json(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    target = Path(path)
+    handle, partial = tempfile.mkstemp(suffix=".json", dir=target.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1, ensure_ascii=False)
+    os.chmod(partial, 0o644)
+    os.replace(partial, target)
 
 
 def _set_line(entry: dict[str, Any]) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.evaluate.edge_curves import EdgeCurves, gaussian_curves, gos_curves, major_edges
+from coreloss.evaluate.report import write_json
 from coreloss.identification import ModelBundle, load_model
 from coreloss.identification.predict import probabilities
 from coreloss.simulate import SimulationRecipe
@@ -140,12 +138,7 @@ class Sensitivity:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, whole or not at all."""
-        target = Path(path)
-        handle, partial = tempfile.mkstemp(suffix=".json", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self.to_dict(), stream, indent=1, ensure_ascii=False)
-        os.chmod(partial, 0o644)
-        os.replace(partial, target)
+        write_json(path, self.to_dict())
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """The table as a picture; see `coreloss.plot_edges.sensitivity`."""

@@ -14,7 +14,7 @@ from coreloss.io.datasets import DataSet, spectra_from
 from coreloss.io.errors import ReadError, plain
 from coreloss.io.rosetta import microscope_values
 
-__all__ = ["from_signal"]
+__all__ = ["declared_axis", "described", "from_signal"]
 
 
 def from_signal(signal: Any, *, energies: ArrayLike | None = None) -> Spectra:
@@ -38,6 +38,14 @@ def from_signal(signal: Any, *, energies: ArrayLike | None = None) -> Spectra:
     ReadError
         If it is no signal, has no energy axis or holds no energy-loss counts.
     """
+    return spectra_from(*described(signal), energies=energies)
+
+
+def described(signal: Any) -> tuple[str, DataSet]:
+    """What a signal is called in messages, and its data with all that is declared of them.
+
+    Raises ReadError as `from_signal`.
+    """
     data = getattr(signal, "data", None)
     manager = getattr(signal, "axes_manager", None)
     if manager is None or not hasattr(data, "shape"):
@@ -58,12 +66,12 @@ def from_signal(signal: Any, *, energies: ArrayLike | None = None) -> Spectra:
         told.update(title=title, signal=title)
     item = DataSet(
         data=data,
-        axes=tuple(_declared(axis, navigate) for axis, navigate in axes),
+        axes=tuple(declared_axis(axis, navigate) for axis, navigate in axes),
         title=title,
         signal_type=kind,
         metadata=told,
     )
-    return spectra_from(source, item, energies=energies)
+    return source, item
 
 
 def _tree(metadata: Any) -> Mapping[str, Any]:
@@ -72,7 +80,8 @@ def _tree(metadata: Any) -> Mapping[str, Any]:
     return metadata if isinstance(metadata, Mapping) else {}
 
 
-def _declared(axis: Any, navigate: bool) -> DeclaredAxis:
+def declared_axis(axis: Any, navigate: bool) -> DeclaredAxis:
+    """A HyperSpy axis as the readers declare theirs."""
     # HyperSpy keeps an object, not None, where a name or unit was never set.
     name, unit = (v if isinstance(v, str) else "" for v in (axis.name, axis.units))
     if getattr(axis, "is_uniform", hasattr(axis, "scale")):

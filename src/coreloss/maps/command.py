@@ -96,38 +96,44 @@ def _shared(command: argparse.ArgumentParser, suffix: str) -> None:
     command.set_defaults(suffix=suffix)
 
 
-def _map(options: argparse.Namespace) -> int:
+def _common(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """What both commands pass on."""
     from coreloss.identification.axis import parse_axis
+
+    return {
+        "signal": _signal(options.signal),
+        "model": options.model,
+        "threshold": options.threshold,
+        "least_fraction": options.least_fraction,
+        "bin": options.bin,
+        "axis_mode": parse_axis(options.axis),
+        "threads": options.threads,
+        "scheduler": options.scheduler,
+        "work_folder": folder,
+    }
+
+
+def _map(options: argparse.Namespace) -> int:
     from coreloss.maps.elements import element_maps
 
     def work(folder: Path) -> Any:
         return element_maps(
             options.file,
-            signal=_signal(options.signal),
-            model=options.model,
-            threshold=options.threshold,
-            least_fraction=options.least_fraction,
-            bin=options.bin,
             components=options.components,
             clusters=options.clusters,
-            axis_mode=parse_axis(options.axis),
-            threads=options.threads,
-            scheduler=options.scheduler,
-            work_folder=folder,
+            **_common(options, folder),
         )
 
     return _done(options, work)
 
 
 def _quantify(options: argparse.Namespace) -> int:
-    from coreloss.identification.axis import parse_axis
     from coreloss.maps.quantification import quantify
 
     def work(folder: Path) -> Any:
         return quantify(
             options.file,
             options.elements,
-            signal=_signal(options.signal),
             beam_energy_kev=options.beam_energy,
             alpha_mrad=options.alpha,
             beta_mrad=options.beta,
@@ -138,15 +144,8 @@ def _quantify(options: argparse.Namespace) -> int:
             window_ev=tuple(options.window) if options.window else None,
             shift_ev=options.shift,
             stretch=options.stretch,
-            axis_mode=parse_axis(options.axis),
             gain=options.gain,
-            bin=options.bin,
-            model=options.model,
-            threshold=options.threshold,
-            least_fraction=options.least_fraction,
-            threads=options.threads,
-            scheduler=options.scheduler,
-            work_folder=folder,
+            **_common(options, folder),
         )
 
     return _done(options, work)

@@ -68,25 +68,7 @@ class SimulatedBatch:
 def simulate(
     recipe: SimulationRecipe, n: int, seed: int, *, xp: Any = None, device: Any = None
 ) -> SimulatedBatch:
-    """Simulate n spectra.
-
-    Parameters
-    ----------
-    recipe : SimulationRecipe
-    n : int
-        Number of spectra, at least 1.
-    seed : int
-        The same seed gives the same batch, bit for bit, on the same kind of device.
-    xp : array namespace, optional
-        NumPy (default) or torch; the heavy arrays live there, ``counts`` comes back there.
-    device : optional
-        A device of ``xp``.
-
-    Raises
-    ------
-    ValueError
-        If n is below 1.
-    """
+    """Simulate n spectra by atomic edges; see `coreloss.simulate.simulate`."""
     if n < 1:
         raise ValueError(f"asked for {n} spectra; at least one is needed")
     library = edge_library(recipe.edges == "major", recipe.giant_resonances)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from coreloss.training.loop import train_one
 from coreloss.training.parallel import Ranks
 from coreloss.training.recipe import TrainingRecipe
 from coreloss.training.source import CALIBRATION_SEED
+from coreloss.training.writing import bundle_folder, check_target, write_card
 
 __all__ = ["combine_bundles", "member_folders", "train_members"]
 
@@ -104,8 +104,7 @@ def combine_bundles(
         or, for the first, its card has no forward model.
     """
     target = Path(bundle_dir)
-    if target.exists() and not force:
-        raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    check_target(target, force)
     bundles = [load_model(member) for member in members]
     for bundle in bundles:
         if bundle.members:
@@ -135,28 +134,12 @@ def combine_bundles(
             "simulation": training["simulation"],
         },
     }
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with bundle_folder(target, force) as partial:
         for bundle, place in zip(bundles, names, strict=True):
             shutil.copytree(bundle.path, partial / place)
-        card_path = partial / "card.json"
-        card_path.write_text(json.dumps(card), encoding="utf-8")
+        write_card(partial, card)
         logits, present = _predicted(ModelBundle.open(partial), recipe, calibration_spectra)
-        card.update(scored(logits, present))
-        taken = sorted(set(card_extra or {}) & set(card))
-        if taken:
-            raise ValueError(f"card_extra holds {', '.join(taken)}, which the card has already")
-        card.update(card_extra or {})
-        text = json.dumps(card, indent=1, ensure_ascii=False)
-        card_path.write_text(text + "\n", encoding="utf-8")
-        old = target.with_name(f".{target.name}.old.{os.getpid()}")
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        write_card(partial, {**card, **scored(logits, present)}, card_extra)
     return target
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from coreloss.training.calibration import scored
 from coreloss.training.loop import build_network
 from coreloss.training.recipe import TrainingRecipe, load_training_recipe
 from coreloss.training.source import open_source
+from coreloss.training.writing import bundle_folder, check_target, write_card
 
 __all__ = ["export_all", "export_bundle"]
 
@@ -97,37 +97,20 @@ def export_bundle(
     newest = checkpoint.latest(run)
     if newest is None:
         raise FileNotFoundError(f"{run}: holds no checkpoint; train first")
-    if target.exists() and not force:
-        raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    check_target(target, force)
     recipe = load_training_recipe(run / "recipe.toml")
     network = build_network(recipe)
     network.load_state_dict(load_file(newest / "mean.safetensors"))
     network.eval()
     state = json.loads((newest / "state.json").read_text(encoding="utf-8"))
 
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with bundle_folder(target, force) as partial:
         records = open_source(recipe, "cpu").calibration(calibration_spectra)
         inputs, present = records.inputs(recipe).numpy(), records.present
         storage = _write_checked(network, partial / "model.onnx", inputs[:_CHECKED], half=half)
         logits = _logits(partial / "model.onnx", inputs)
         card = _card(recipe, name, version, state, logits, present)
-        card["storage"] = storage
-        taken = sorted(set(card_extra or {}) & set(card))
-        if taken:
-            raise ValueError(f"card_extra holds {', '.join(taken)}, which the card has already")
-        card.update(card_extra or {})
-        text = json.dumps(card, indent=1, ensure_ascii=False)
-        (partial / "card.json").write_text(text + "\n", encoding="utf-8")
-        old = target.with_name(f".{target.name}.old.{os.getpid()}")
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        write_card(partial, {**card, "storage": storage}, card_extra)
     return target
 
 
@@ -155,8 +138,7 @@ def export_all(
     from coreloss.training.ensemble import combine_bundles
 
     target = Path(bundle_dir)
-    if target.exists() and not force:
-        raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    check_target(target, force)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".members-", dir=target.parent) as place:
         members = []
@@ -180,8 +162,7 @@ def _export_members(
     """The bundle of an ensemble's run: each member exported by itself, then combined."""
     from coreloss.training.ensemble import combine_bundles, member_folders
 
-    if target.exists() and not force:
-        raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    check_target(target, force)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".members-", dir=target.parent) as place:
         members = []
