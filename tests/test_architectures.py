@@ -131,7 +131,7 @@ def test_fused_and_plain_attention_agree() -> None:
     with torch.no_grad():
         fused = attention(x)
         attention.__dict__["head_size"] = 8
-        transformer._FUSED_UP_TO, kept = 0, transformer._FUSED_UP_TO
+        transformer._FUSED_UP_TO, kept = {}, transformer._FUSED_UP_TO
         try:
             plain = attention(x)
         finally:

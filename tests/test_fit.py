@@ -18,8 +18,11 @@ from coreloss.fit import (
     estimated_noise,
     fit_spectra,
     fitted_edges,
+    mismatch_of,
     non_negative_solutions,
+    solve,
 )
+from coreloss.fit.channel_groups import group_starts
 from coreloss.fit.response import zero_loss_position
 from coreloss.io import load
 
@@ -302,3 +305,48 @@ def test_round_robin_ratios_and_their_stated_errors(
     stated = np.sqrt(np.einsum("ni,nij,nj->n", gradient, fit.covariance, gradient))
     assert ratio.mean() == pytest.approx(truth, rel=within)
     assert 1 / 1.3 < stated.mean() / ratio.std() < 1.3
+
+
+def test_channels_that_share_a_weight_change_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    design = design_matrix(["O", "Ti"], AXIS, near_edge="none", **MICROSCOPE)
+    matrix = design.matrix[design.use]
+    starts = group_starts(matrix)
+    assert starts[0] == 0
+    assert starts.size < matrix.shape[0] / 4
+    for begin, end in zip(starts, [*starts[1:], matrix.shape[0]], strict=True):
+        part = matrix[begin:end]
+        seen = part.min(axis=0) > 1e-3 * matrix.max(axis=0)
+        assert (part.max(axis=0) <= 1.11 * part.min(axis=0))[seen].all()
+    heights = np.array([900.0, 0, 0, 500.0, 0, 300.0, 300.0])
+    clean = design.matrix @ (heights / design.matrix.max(axis=0))
+    counts = np.random.default_rng(5).poisson(clean, (40, AXIS.size))
+    together = fit_spectra(counts, design)
+    monkeypatch.setattr(solve, "_LEAST_SAVING", 10**6)
+    single = fit_spectra(counts, design)
+    assert (np.abs(together.amounts - single.amounts) < 0.15 * single.errors).all()
+    assert together.errors == pytest.approx(single.errors, rel=0.01)
+    assert together.chi2 == pytest.approx(single.chi2, rel=0.02)
+    assert together.likelihood_ratio == pytest.approx(single.likelihood_ratio, rel=0.03, abs=0.3)
+
+
+def test_errors_of_the_model_follow_from_the_misfit() -> None:
+    design = design_matrix(["O", "Ti"], AXIS, near_edge="exclude", **MICROSCOPE)
+    heights = np.array([9e6, 0, 0, 5e6, 0, 3e6, 3e6])
+    x = heights / design.matrix.max(axis=0)
+    clean = design.matrix @ x
+    rng = np.random.default_rng(7)
+    right = mismatch_of(fit_spectra(rng.poisson(clean), design))
+    assert right.scale < 0.01
+    # extended structure behind O K that no atom has
+    distance = np.maximum(AXIS.energies - 532.0, 0.0)
+    wave = 1.0 + 0.3 * np.exp(-distance / 40.0) * np.cos(distance / 6.0)
+    oxygen = design.matrix[:, design.amplitude[0]] * x[design.amplitude[0]]
+    fit = fit_spectra(rng.poisson(clean + oxygen * (wave - 1.0)), design)
+    wrong = mismatch_of(fit)
+    assert 0.05 < wrong.scale < 0.6
+    model = np.sqrt(np.diagonal(wrong.covariance(fit.amounts)[0]))
+    off = np.abs(fit.amounts[0] - x[design.amplitude])
+    assert (off > 3.0 * fit.errors[0]).any()
+    assert (off < 3.0 * np.hypot(model, fit.errors[0])).all()
+    twice = np.sqrt(np.diagonal(wrong.covariance(2.0 * fit.amounts)[0]))
+    assert twice == pytest.approx(2.0 * model)

@@ -303,9 +303,9 @@ def test_noise_is_a_running_mean_of_white_noise() -> None:
 
 def test_number_of_edges_and_jump_ratios_follow_the_tables() -> None:
     recipe = GaussianRecipe()
-    from coreloss.simulate.gaussian.forward import _draw
+    from coreloss.simulate.gaussian.forward import draw
 
-    draws = _draw(np.random.default_rng(0), 20_000, recipe)
+    draws = draw(np.random.default_rng(0), 20_000, recipe)
     number = (draws.shape >= 0).sum(axis=1)
     share = np.bincount(number, minlength=7)[1:] / number.size
     assert share == pytest.approx([0.2, 0.2, 0.2, 0.15, 0.15, 0.1], abs=0.015)

@@ -20,11 +20,13 @@ from spectrum_images import (
 
 from coreloss.cli import main
 from coreloss.energy import Spectra
+from coreloss.identification import identify_spectra
 from coreloss.maps import element_maps, open_image
 from coreloss.maps.blocks import Progress, Store, run_blocks
 from coreloss.maps.coherence import morans_z
 from coreloss.maps.output import check_folder
 from coreloss.maps.source import Block
+from coreloss.maps.support import Proof, Support
 
 # ---------------------------------------------------------------- reading
 
@@ -102,6 +104,36 @@ def test_maps_show_where_elements_are(image_file: Path, step_bundle: Path) -> No
     assert "Ti" in maps.table()
     with pytest.raises(ValueError, match="no map of 'Fe'"):
         maps.map("Fe")
+
+
+def test_what_its_own_spectra_do_not_bear_out_drops_out(step_bundle: Path) -> None:
+    """This bundle takes every O K for Sb M4,5, whose onset lies 4 eV ahead."""
+    maps = element_maps(Spectra(image_counts(), AXIS), model=step_bundle, clusters=2)
+    assert set(maps.elements) == {"O", "Ti"}
+    rows = {row["symbol"]: row for row in maps.candidates}
+    assert rows["Sb"]["fraction"] > 0.9
+    assert "gains nothing by it" in rows["Sb"]["reason"]
+    assert rows["O"]["likelihood_ratio"] > 100
+    assert "dropped: the fit" in maps.table()
+    assert "likelihood_ratio" in maps.csv().splitlines()[0]
+
+
+def test_support_asks_network_and_fit(step_bundle: Path) -> None:
+    total = Spectra(image_counts().sum(axis=(0, 1)), AXIS)
+    result = identify_spectra(total, model=step_bundle, evidence=True)[0]
+    proof = Proof.of(result)
+    assert proof.support("Ti").found
+    assert proof.support("Ti").likelihood_ratio > 100
+    assert proof.support("Fe") == Support()
+    weak = replace(proof, likelihood_ratios={"Ti": 4.0})
+    assert not weak.support("Ti").found
+    assert "gains nothing" in weak.support("Ti").reason("the sum")
+    assert result.evidence is not None
+    unlikely = {"Ti": replace(result.evidence.elements["Ti"], probability=0.2)}
+    said = Proof(replace(result, evidence=replace(result.evidence, elements=unlikely)), {})
+    assert not said.support("Ti").found
+    assert said.support("Ti").reason("the sum") == "the sum does not show it (probability 0.20)"
+    assert Proof.of(replace(result, evidence=None)).support("Ti") == Support()
 
 
 def test_scattered_false_positives_drop_out(step_bundle: Path) -> None:

@@ -18,9 +18,11 @@ from spectrum_images import (
 
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.fit import design_matrix
+from coreloss.io import ReadError
 from coreloss.maps import quantify
 from coreloss.maps.microscope import microscope_of
 from coreloss.maps.quantification import atomic_percent
+from coreloss.maps.thickness import typical_low_loss
 
 
 def test_atomic_percent_and_its_errors() -> None:
@@ -190,3 +192,69 @@ def test_round_robin_compositions(
     column = result.elements.index(ratio[0])
     stated = result.atomic_percent_errors[:, column].mean()
     assert 1 / 1.3 < stated / result.atomic_percent[:, column].std() < 1.3
+
+
+def test_plural_scattering_without_a_low_loss_is_told_by_the_edges() -> None:
+    response = typical_low_loss(0.9, AXIS.dispersion)
+    assert response.kernel.sum() == pytest.approx(1.0)
+    thick = design_matrix(
+        ["O", "Ti"], AXIS, response=response, near_edge="none", background=1, **MICROSCOPE
+    )
+    edges = thick.matrix[:, thick.amplitude] @ np.array([2.0, 1.0])
+    clean = 4e4 * ((AXIS.energies / 400.0) ** -3 + 0.8 * edges / edges.max())
+    counts = np.random.default_rng(6).poisson(clean, (12, AXIS.size))
+    result = quantify(Spectra(counts, AXIS), ["O", "Ti"], **MICROSCOPE)
+    assert any("t/λ 0.9" in note or "t/λ 1.0" in note for note in result.notes)
+    assert result.total["Ti"]["atomic_percent"] == pytest.approx(100 / 3, abs=1.5)
+    thin = quantify(Spectra(counts, AXIS), ["O", "Ti"], thickness=0.0, **MICROSCOPE)
+    assert thin.notes == ()
+    assert abs(thin.total["Ti"]["atomic_percent"] - 100 / 3) > 2.0
+    # where the edges are those of a thin specimen nothing is assumed
+    assert quantify(Spectra(image_counts(), AXIS), ["O", "Ti"], **MICROSCOPE).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"thickness": -0.1}, "must lie between 0 and 5"),
+        ({"thickness": 0.5, "beam_intensity": 1e8}, "either a thickness or"),
+        ({"exposure_ratio": -1.0, "low_loss": Spectra(low_loss_counts(), LOW_AXIS)}, "positive"),
+        ({"window_ev": (100.0, 200.0)}, "leaves nothing of the record"),
+        ({"near_edge": "some"}, "must be one of"),
+    ],
+)
+def test_impossible_options_are_refused(given: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        quantify(Spectra(image_counts(), AXIS), ["O"], **MICROSCOPE, **given)
+
+
+def test_images_that_cannot_be_fitted_say_so() -> None:
+    with pytest.raises(ValueError, match="none of its 96 spectra is usable"):
+        quantify(Spectra(np.full((8, 12, AXIS.size), np.nan), AXIS), ["O"], **MICROSCOPE)
+    with pytest.raises(ValueError, match="none of its 96 spectra is usable"):
+        quantify(Spectra(np.zeros((8, 12, AXIS.size)), AXIS), ["O"], **MICROSCOPE)
+    with pytest.raises(ReadError, match="complex numbers"):
+        quantify(Spectra(image_counts() * 1j, AXIS), ["O"], **MICROSCOPE)
+
+
+def test_faulty_pixels_integers_and_one_pixel_are_quantified(tmp_path: Path) -> None:
+    counts = image_counts()
+    clean = quantify(Spectra(counts, AXIS), ["O", "Ti"], near_edge="none", **MICROSCOPE)
+    faulty = counts.copy()
+    faulty[0, 0], faulty[1, 1], faulty[3] = 0.0, np.nan, np.nan
+    faulty[2, 2, :40] = 65_535.0
+    faulty[5, 5, 100:103] = np.nan
+    result = quantify(Spectra(faulty, AXIS), ["O", "Ti"], near_edge="none", **MICROSCOPE)
+    assert (result.state == 1).sum() == 14
+    assert result.state[2, 2] == 2
+    assert np.isnan(result.atomic_percent[result.state > 0]).all()
+    good = result.state == 0
+    assert np.isfinite(result.atomic_percent[good]).all()
+    assert result.atomic_percent[good] == pytest.approx(clean.atomic_percent[good], abs=1.5)
+    whole = Spectra(counts.astype(np.uint16), AXIS)
+    same = quantify(whole, ["O", "Ti"], near_edge="none", **MICROSCOPE)
+    assert same.atomic_percent == pytest.approx(clean.atomic_percent, abs=1e-3)
+    one = quantify(Spectra(counts[:1, :1], AXIS), ["O", "Ti"], near_edge="none", **MICROSCOPE)
+    assert one.shape == (1, 1)
+    one.save(tmp_path / "one")
+    assert (tmp_path / "one" / "atomic_percent_model_error.hspy").is_file()

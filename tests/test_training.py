@@ -28,6 +28,7 @@ from coreloss.training.metrics import (  # noqa: E402
     exact_threshold,
     weighted_scores,
 )
+from coreloss.training.muon import Muon  # noqa: E402
 from coreloss.training.recipe import load_training_recipe  # noqa: E402
 
 TINY = """
@@ -89,6 +90,37 @@ def test_killed_and_resumed_training_ends_as_an_uninterrupted_one(
     for key, value in ours.items():
         assert torch.equal(value, theirs[key]), key
     assert (whole / "log.jsonl").read_text() == (broken / "log.jsonl").read_text()
+
+
+def test_muon_resumes_exactly(recipe: Path, tmp_path: Path) -> None:
+    """Its momenta travel with the checkpoints."""
+    recipe.write_text(TINY + 'optimiser = "muon"\n')
+    train(recipe, tmp_path / "whole", threads=1, quiet=True)
+    train(recipe, tmp_path / "broken", threads=1, quiet=True, max_minutes=0.0)
+    assert checkpoint.latest(tmp_path / "broken") != checkpoint.latest(tmp_path / "whole")
+    train(recipe, tmp_path / "broken", threads=1, quiet=True, resume=True)
+    ours, theirs = weights(tmp_path / "broken"), weights(tmp_path / "whole")
+    for key, value in theirs.items():
+        assert torch.equal(ours[key], value), key
+
+
+def test_muon_steps_have_equal_singular_values() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 6, (1, 3)), torch.nn.Conv2d(6, 8, (1, 3)), torch.nn.Linear(4, 3)
+    )
+    optimiser = Muon(network, lr=0.1)
+    before = network[1].weight.detach().clone()
+    x = torch.randn(5, 2, 1, 8)
+    network(x).square().sum().backward()
+    optimiser.step()
+    step = (network[1].weight.detach() - before).flatten(1)
+    values = torch.linalg.svdvals(step) / (0.1 * 0.2 * 18**0.5)
+    assert float(values.min()) > 0.3, values
+    assert float(values.max()) < 1.3, values
+    # the first convolution and the last layer take AdamW's first step: the rate itself
+    assert len(optimiser.state[network[1].weight]) == 1
+    assert set(optimiser.state[network[0].weight]) == {"step", "exp_avg", "exp_avg_sq"}
 
 
 def test_what_a_kill_leaves_behind_is_cleared_away(recipe: Path, tmp_path: Path) -> None:
@@ -351,6 +383,9 @@ def test_exact_threshold_is_the_best_of_its_range() -> None:
     rate = exact_match_rate(present, probability >= best)
     for other in (0.2, 0.35, 0.5, 0.65, 0.8):
         assert rate >= exact_match_rate(present, probability >= other)
+    higher = exact_threshold(present, probability, tolerance=0.01)
+    assert higher > best
+    assert exact_match_rate(present, probability >= higher) >= rate - 0.01
 
 
 def test_platt_recovers_a_known_distortion() -> None:

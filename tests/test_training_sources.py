@@ -163,6 +163,18 @@ def test_the_best_rate_of_a_grid_is_taken(recipe: Path, tmp_path: Path) -> None:
         train(recipe, tmp_path / "none", threads=1, quiet=True)
 
 
+def test_a_rate_that_diverges_only_loses_the_search(recipe: Path, tmp_path: Path) -> None:
+    grid = "learning_rate_grid = [1e30, 3e-3]\ngrid_spectra = 64\n"
+    recipe.write_text(TINY + grid)
+    train(recipe, tmp_path / "run", threads=1, quiet=True, max_minutes=0.0)
+    found = json.loads((tmp_path / "run" / "learning_rates.json").read_text())
+    assert found["scores"]["1e+30"] is None
+    assert found["chosen"] == 3e-3
+    recipe.write_text(TINY + grid.replace(", 3e-3", ""))
+    with pytest.raises(ValueError, match="every rate"):
+        train(recipe, tmp_path / "none", threads=1, quiet=True)
+
+
 def test_two_processes_give_the_result_of_one(recipe: Path, tmp_path: Path) -> None:
     begin = TINY.replace("spectra = 128", "spectra = 32")  # one step, for the size of a change
     for name, text in (("one", TINY), ("begin", begin)):

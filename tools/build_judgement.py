@@ -2,10 +2,11 @@
 
 Run: python tools/build_judgement.py [--model NAME] [--spectra 1200] [--out judgement.json]
 
-Four fits, all on newly simulated records and nothing else: how clear answers rank energy axes
+All on newly simulated records and nothing else: how clear answers rank energy axes
 (conditional logit, coarse grid), how edges rank the readings that are left (conditional logit),
-how network and joint fit give one probability (logistic regression), and which share of
-the probability may lie ahead of a set's last member for 95 % coverage.
+how network and joint fit give one probability (logistic regression), which share of the
+probability may lie ahead of a set's last member for 95 % coverage, how probable it is that any
+member is there (logistic regression), and from where on sets cover the truth in 95 %.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from coreloss.identification.axis import (
     readings,
     scanned,
 )
-from coreloss.identification.candidates import rival_groups, weight_ahead
+from coreloss.identification.candidates import members, rival_groups, set_features, weight_ahead
 from coreloss.identification.evidence import features_of, gather
 from coreloss.identification.predict import probabilities
 from coreloss.identification.result import covers
@@ -151,22 +152,17 @@ def judged_elements(bundle: ModelBundle, axis: EnergyAxis) -> frozenset[str]:
     return frozenset(s for s in bundle.elements if any(covers(axis, e) for e in edges_of(s)))
 
 
-def fit_probabilities(bundle: ModelBundle, n: int) -> dict[str, object]:
-    """Weights of network and fit, and the weight of a set."""
+def fit_probabilities(bundle: ModelBundle, n: int) -> dict[str, list[float]]:
+    """Weights of network and fit."""
     batch = simulate(load_recipe("default"), n, SEED + 1)
     columns = {symbol: i for i, symbol in enumerate(batch.elements)}
-    features, truth, network_only, shares = [], [], [], []
+    features, truth, network_only = [], [], []
     identity = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
     for row in range(n):
         counts, axis = record(batch, row)
         values = probabilities(counts[None], axis, bundle, threads=1)[0]
         network = dict(zip(bundle.elements, map(float, values), strict=True))
         judged = judged_elements(bundle, axis)
-        for group in rival_groups(network, judged, axis):
-            p = np.array([network[s] for s in group])
-            true = np.flatnonzero([batch.present[row, columns[s]] for s in group])
-            if true.size and p.sum() >= bundle.threshold:
-                shares.append(float(weight_ahead(p)[true[0]]))
         proof = gather(counts, axis, network, judged, bundle.threshold, identity)
         for symbol, element in proof.elements.items():
             features.append(
@@ -185,10 +181,49 @@ def fit_probabilities(bundle: ModelBundle, n: int) -> dict[str, object]:
         return float(-np.mean(np.where(y, np.log(v), np.log1p(-v))))
 
     print(f"candidates {y.size}: log loss network {log_loss(q):.4f}, joined {log_loss(p):.4f}")
+    return {"combine": weights}
+
+
+def fit_sets(bundle: ModelBundle, n: int, combine: list[float]) -> dict[str, object]:
+    """What may lie ahead of the last member of a set, and how probable a set must be.
+
+    Both for 95 % coverage: of groups of which a member is there, and of all sets given. From
+    the probabilities of network and fit together, which ``combine`` gives.
+    """
+    groups = []
+    for part in range(0, n, 2048):
+        batch = simulate(load_recipe("default"), min(2048, n - part), SEED + 2 + part)
+        columns = {symbol: i for i, symbol in enumerate(batch.elements)}
+        values = bundle.predict(
+            np.asarray(batch.counts), batch.offset, batch.dispersion, batch.size
+        )
+        for row in range(batch.size.size):
+            network = dict(zip(bundle.elements, map(float, values[row]), strict=True))
+            counts, axis = record(batch, row)
+            judged = judged_elements(bundle, axis)
+            if not rival_groups(network, judged, axis):
+                continue
+            proof = gather(counts, axis, network, judged, bundle.threshold, np.array(combine))
+            joined = network | {s: e.probability for s, e in proof.elements.items()}
+            for group in rival_groups(joined, judged, axis):
+                p = np.array([joined[s] for s in group])
+                groups.append((p, batch.present[row, [columns[s] for s in group]]))
+    likely = [(p, there) for p, there in groups if p.sum() >= bundle.threshold]
+    shares = [float(weight_ahead(p)[there][0]) for p, there in likely if there.any()]
     level = min(1.0, COVERAGE * (1.0 + 1.0 / max(len(shares), 1)))
     weight = float(np.quantile(shares, level)) if shares else COVERAGE
+    sets = [(p[:m], there[:m]) for p, there in groups if (m := members(p, weight)) > 1]
+    hit = np.array([bool(there.any()) for _, there in sets])
+    fit = LogisticRegression(C=1.0, max_iter=1000).fit([set_features(p) for p, _ in sets], hit)
+    joint = [float(fit.intercept_[0]), *fit.coef_[0].tolist()]
+    together = fit.predict_proba([set_features(p) for p, _ in sets])[:, 1]
+    order = np.argsort(together)[::-1]
+    coverage = np.cumsum(hit[order]) / np.arange(1, order.size + 1)
+    enough = np.flatnonzero(coverage >= COVERAGE)
+    least = float(together[order][enough[-1]]) if enough.size else 1.0
     print(f"{len(shares)} groups of rivals; those ahead may hold {weight:.3f}")
-    return {"combine": weights, "set_weight": weight}
+    print(f"sets from {least:.3f}: {enough[-1] + 1 if enough.size else 0} of {order.size}")
+    return {"set_weight": weight, "set_joint": joint, "set_probability": least}
 
 
 def main() -> None:
@@ -199,7 +234,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     bundle = load_model(options.model)
-    values = {**fit_axes(bundle, options.spectra), **fit_probabilities(bundle, options.spectra)}
+    joint = fit_probabilities(bundle, options.spectra)
+    sets = fit_sets(bundle, 12 * options.spectra, joint["combine"])
+    values = {**fit_axes(bundle, options.spectra), **joint, **sets}
     rounded = {
         key: [float(f"{v:.5g}") for v in value] if isinstance(value, list) else value
         for key, value in values.items()

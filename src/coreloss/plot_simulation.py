@@ -152,9 +152,9 @@ def simulation_steps(path: Path = None, *, seed: int = 3) -> Figure:
 
     figure = _figure(11.0, 6.2)
     panels = figure.subplots(2, 3).ravel()
-    for axes, composition, name in (
-        (panels[0], {"Ce": 1.0, "O": trace}, "(a) Ce M4,5, on the tail of N4,5"),
-        (panels[1], {"Ce": trace, "O": 2.0}, "(b) O K"),
+    for axes, composition, name, place in (
+        (panels[0], {"Ce": 1.0, "O": trace}, "(a) Ce M4,5, on the tail of N4,5", (0.2, 0.8)),
+        (panels[1], {"Ce": trace, "O": 2.0}, "(b) O K", "upper right"),
     ):
         for plan, colour, label in ((bare, _RED, "atom"), (recipe, _BLUE, "with fine structure")):
             # the jump ratio is that of Ce, of which there may be a trace only
@@ -163,7 +163,7 @@ def simulation_steps(path: Path = None, *, seed: int = 3) -> Figure:
             beyond = (energy > energy[-1] - 120.0) & (energy < energy[-1] - 20.0)
             axes.plot(energy, counts / max(counts[beyond].mean(), 1e-30), color=colour, lw=1.0,
                       label=label)  # fmt: skip
-        axes.legend(fontsize=7.5, frameon=False)
+        axes.legend(fontsize=7.5, frameon=False, loc=place)
         axes.set_yticks([])
         _plain(axes, name)
     batch = simulate_sample(sample, start_ev=399.5, end_ev=1199.5, recipe=recipe, seed=seed,
@@ -191,11 +191,35 @@ def simulation_steps(path: Path = None, *, seed: int = 3) -> Figure:
     return _saved(figure, path)
 
 
-def preprocessing(spectra: Spectra, path: Path = None, *, title: str = "") -> Figure:
+def _inset(
+    axes: Axes,
+    energy: NDArray[np.floating],
+    counts: NDArray[np.floating],
+    detail: tuple[float, float],
+) -> None:
+    """Part of a record, channel by channel, in the upper right corner."""
+    part = (energy >= detail[0]) & (energy <= detail[1])
+    if not part.any():
+        raise ValueError(f"the record has nothing from {detail[0]:g} to {detail[1]:g} eV")
+    inset = axes.inset_axes((0.45, 0.42, 0.52, 0.5))
+    inset.step(energy[part], counts[part], where="mid", color=_RED, lw=0.9)
+    inset.set_yticks([])
+    inset.tick_params(labelsize=7)
+    inset.spines[["top", "right"]].set_visible(False)
+
+
+def preprocessing(
+    spectra: Spectra,
+    path: Path = None,
+    *,
+    title: str = "",
+    detail: tuple[float, float] | None = None,
+) -> Figure:
     """From a record to what a network of the paper sees (their Figure 3).
 
     The record on its own axis, on channels of 1 eV, and over its maximum on 0 … 3071 eV. A
-    spectrum image counts as its sum.
+    spectrum image counts as its sum. ``detail`` is a range [eV] to show channel by channel
+    in insets. Raises ValueError for a record outside 0 to 3071 eV.
     """
     record = spectra.summed()
     counts = np.nan_to_num(np.asarray(record.counts, dtype=float))[None, :]
@@ -218,6 +242,12 @@ def preprocessing(spectra: Spectra, path: Path = None, *, title: str = "") -> Fi
     _plain(panels[1], "resampled, 1 eV/channel")
     panels[2].plot(ANNYS_GRID.energies, plain(values, mask, ANNYS_GRID)[0, 0], color=_BLUE, lw=0.8)
     _plain(panels[2], "over its maximum, zero padded")
+    if detail is not None:
+        for axes, energy, record_counts in (
+            (panels[0], axis.energies, counts[0]),
+            (panels[1], ANNYS_GRID.energies[inside], values[0][inside]),
+        ):
+            _inset(axes, energy, record_counts, detail)
     for axes in panels[:2]:
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
     if title:

@@ -1,9 +1,9 @@
 """Inelastic cross sections of subshells.
 
 `dsigma_de` and `partial_cross_section` integrate the generalised oscillator strengths of our
-own Dirac–Slater atoms (`coreloss.atom.gos_table`) over momentum transfer. The simulator works
-with their optical limit: `oscillator_table`, which ``tools/build_oscillator_strengths.py``
-writes, times `angular_factor`.
+own Dirac–Slater atoms (`coreloss.atom.gos_table`) over momentum transfer. The simulator needs them
+for thousands of spectra a second: the same integrals as `angular_factor`, which all edges
+share, times `oscillator_table`, which ``tools/build_oscillator_strengths.py`` makes of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NODES = ((0.5 * _GAUSS[0] + 0.5).tolist(), (0.5 * _GAUSS[1]).tolist())
 
 @dataclass(frozen=True)
 class OscillatorTable:
-    """Optical oscillator-strength densities of subshells.
+    """Oscillator-strength densities of subshells for dipole scattering, and what is collected.
 
     Attributes
     ----------
@@ -46,12 +46,20 @@ class OscillatorTable:
     excess_ev : ndarray, (n_excess,) [eV]
         Energies above the onset.
     df_de : ndarray, (n_subshells, n_excess) [1/eV]
+        The optical limit.
+    reach : ndarray, (n_reach,) [1/bohr], ascending
+        Largest momentum across the beam that the spectrometer collects.
+    collected : ndarray, (n_reach, n_subshells, n_excess)
+        dσ/dE within that reach over what the optical limit and `angular_factor` give: below 1
+        where strength falls with momentum, above where other multipoles add to it.
     """
 
     subshells: tuple[tuple[str, str], ...]
     onset_ev: NDArray[np.float64]
     excess_ev: NDArray[np.float64]
     df_de: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    collected: NDArray[np.float64]
 
     def index(self, symbol: str, subshell: str) -> int:
         """Row of a subshell; raises ValueError where the table has none."""
@@ -64,13 +72,21 @@ class OscillatorTable:
                 f"{symbol} has {', '.join(known) if known else 'none'} between 30 and 3300 eV"
             ) from None
 
-    def density(self, row: int, energies_ev: ArrayLike) -> NDArray[np.float64]:
-        """df/dE [1/eV] at energy losses (n_energy,) [eV]; zero below the onset."""
+    def density(
+        self, row: int, energies_ev: ArrayLike, reach: int | None = None
+    ) -> NDArray[np.float64]:
+        """df/dE [1/eV] at energy losses (n_energy,) [eV]; zero below the onset.
+
+        The optical limit, or what is collected within ``self.reach[reach]``.
+        """
         excess = np.asarray(energies_ev, dtype=float) - self.onset_ev[row]
+        values = self.df_de[row]
+        if reach is not None:
+            values = values * self.collected[reach, row]
         log_density = np.interp(
             np.log(np.maximum(excess, self.excess_ev[0])),
             np.log(self.excess_ev),
-            np.log(np.maximum(self.df_de[row], 1e-30)),
+            np.log(np.maximum(values, 1e-30)),
         )
         return np.where(excess >= 0, np.exp(log_density), 0.0)
 
@@ -81,12 +97,11 @@ def oscillator_table() -> OscillatorTable:
     path = files("coreloss.data") / "oscillator_strengths.npz"
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
         names = [str(name).split() for name in data["subshell"]]
-        return OscillatorTable(
-            tuple((symbol, shell) for symbol, shell in names),
-            data["onset_ev"].astype(float),
-            data["excess_ev"].astype(float),
-            data["df_de"].astype(float),
-        )
+        numbers = [
+            data[key].astype(float)
+            for key in ("onset_ev", "excess_ev", "df_de", "reach", "collected")
+        ]
+        return OscillatorTable(tuple((symbol, shell) for symbol, shell in names), *numbers)
 
 
 def angular_factor(

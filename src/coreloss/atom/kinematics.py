@@ -19,12 +19,14 @@ __all__ = [
     "characteristic_angle_mrad",
     "effective_collection_mrad",
     "lorentz_factor",
+    "momentum_per_mrad",
     "nonrelativistic_energy_ev",
 ]
 
 ELECTRON_REST_ENERGY_KEV = 510.99895
 RYDBERG_EV = 13.605693
 BOHR_RADIUS_M = 5.29177211e-11
+_SPEED_OF_LIGHT_AU = 137.035999084
 
 
 def lorentz_factor(beam_energy_kev: Any) -> Any:
@@ -43,6 +45,13 @@ def characteristic_angle_mrad(energy_loss_ev: Any, beam_energy_kev: Any) -> Any:
     """θ_E = E / (γ m₀ v²) [mrad] at an energy loss E [eV]."""
     gamma = lorentz_factor(beam_energy_kev)
     return 1e3 * energy_loss_ev / (2.0 * gamma * nonrelativistic_energy_ev(beam_energy_kev))
+
+
+def momentum_per_mrad(beam_energy_kev: Any) -> Any:
+    """Transverse momentum [1/bohr] of a scattering angle of one milliradian, γ m₀ v / ħ · 10⁻³."""
+    gamma = lorentz_factor(beam_energy_kev)
+    speed = (1.0 - 1.0 / gamma**2) ** 0.5 * _SPEED_OF_LIGHT_AU
+    return 1e-3 * gamma * speed
 
 
 def effective_collection_mrad(alpha_mrad: Any, beta_mrad: Any) -> Any:

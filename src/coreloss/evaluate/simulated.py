@@ -70,11 +70,12 @@ def evaluate_simulated(
     Returns
     -------
     Report
-        With the variants 'model', 'without C' and 'oracle', and 'in common', where the
-        elements that only the model knows count neither way. The oracle (see `oracle`)
-        decides by the recipe's ``snr_present``; where the recipe labels every element however
-        faint, by the threshold at which most of the further spectra are exactly right. For a
-        ``GaussianRecipe`` the peak signal-to-noise ratio stands in for the Cramér–Rao one.
+        With the variants 'model', 'without C' and 'oracle'; 'in common', where the elements
+        that only the model knows count neither way; and, where labels go by detectability,
+        'clear', where elements within a factor two of that limit do not count. The oracle (see
+        `oracle`) decides by the recipe's ``snr_present``; where the recipe labels every element
+        however faint, by the threshold at which most of the further spectra are exactly right.
+        For a ``GaussianRecipe`` the peak signal-to-noise ratio stands in for the Cramér–Rao one.
 
     Raises
     ------
@@ -112,6 +113,12 @@ def evaluate_simulated(
     if not common.all():
         variants["in common"] = {
             **scores(present, probability, threshold, counted=common),
+            "threshold": threshold,
+        }
+    if recipe.labels == "detectable":
+        clear = (snr <= 0.5 * limit) | (snr >= 2.0 * limit)
+        variants["clear"] = {
+            **scores(present, probability, threshold, counted=clear),
             "threshold": threshold,
         }
     kept = present.shape[0]

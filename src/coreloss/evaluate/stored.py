@@ -86,6 +86,7 @@ def _predicted(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Labels and probabilities (n, n_elements) of the first spectra of each file."""
     limit = None if spectra is None else -(-spectra // len(files))
+    columns = [ELEMENTS.index(symbol) for symbol in bundle.elements]
     present, probability = [], []
     for file in files:
         rows = file.n_spectra if limit is None else min(file.n_spectra, limit)
@@ -93,9 +94,11 @@ def _predicted(
             block = np.array([[0, begin, min(_BLOCK, rows - begin)]])
             stored = read_rows([file], block)
             present.append(stored.present)
-            probability.append(
-                bundle.predict(stored.counts, stored.offset, stored.dispersion, stored.size)
+            said = np.zeros(stored.present.shape)
+            said[:, columns] = bundle.predict(
+                stored.counts, stored.offset, stored.dispersion, stored.size
             )
+            probability.append(said)
     return np.concatenate(present), np.concatenate(probability)
 
 

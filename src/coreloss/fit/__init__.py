@@ -2,6 +2,7 @@
 
 from coreloss.fit.background import background_columns
 from coreloss.fit.design import Design, design_matrix, fitted_edges
+from coreloss.fit.mismatch import Mismatch, mismatch_of
 from coreloss.fit.noise import Noise, estimated_noise
 from coreloss.fit.response import Response
 from coreloss.fit.solve import LinearFit, fit_spectra, non_negative_solutions
@@ -9,6 +10,7 @@ from coreloss.fit.solve import LinearFit, fit_spectra, non_negative_solutions
 __all__ = [
     "Design",
     "LinearFit",
+    "Mismatch",
     "Noise",
     "Response",
     "background_columns",
@@ -16,5 +18,6 @@ __all__ = [
     "estimated_noise",
     "fit_spectra",
     "fitted_edges",
+    "mismatch_of",
     "non_negative_solutions",
 ]

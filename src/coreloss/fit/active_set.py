@@ -11,6 +11,8 @@ _TOLERANCE = 1e-9
 _FULL_EXCHANGES = 3
 _RANDOM_ROUNDS = 60
 _LAST_ROUND = 400
+# columns from which LAPACK on each system is faster than array operations over all
+_LARGE = 32
 
 
 def factorised(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,6 +54,17 @@ def masked(matrix: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np
     p = matrix.shape[0]
     out[np.arange(p), np.arange(p)] = np.where(chosen, matrix[np.arange(p), np.arange(p)], 1.0)
     return out
+
+
+def _restricted(matrix: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solutions (p, n) of n systems; large ones one by one, whose p steps cost little then."""
+    if matrix.shape[0] >= _LARGE:
+        try:
+            found = np.linalg.solve(np.moveaxis(matrix, 2, 0), right.T[..., None])
+            return np.ascontiguousarray(found[..., 0].T)
+        except np.linalg.LinAlgError:  # collinear beyond rounding: pivots need their floor
+            pass
+    return solved(factorised(matrix), right)
 
 
 def non_negative_solutions(
@@ -101,7 +114,7 @@ def non_negative_solutions(
     rng = np.random.default_rng(0)
     for number_of_round in range(_LAST_ROUND):
         g, b, inside, open_ = gram[..., left], right[:, left], passive[:, left], may[:, left]
-        values = solved(factorised(masked(g, inside)), np.where(inside, b, 0.0))
+        values = _restricted(masked(g, inside), np.where(inside, b, 0.0))
         slope = np.einsum("ijn,jn->in", g, values) - b
         size = np.abs(b).max(axis=0) * _TOLERANCE
         wrong = (inside & (values < -size)) | (open_ & ~inside & (slope < -size))

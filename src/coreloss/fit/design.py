@@ -25,7 +25,9 @@ _OVERSAMPLING = 4
 # channels above an edge's own structure that an areal density must at least rest on [eV]
 _LEAST_TAIL_EV = 12.0
 _FIRST_HAT_EV = 1.0
-_HAT_GROWTH = 1.3
+# how far behind an onset triangles stay as fine as that: white lines and the bonds' peaks
+_FINE_EV = 2.0
+_HAT_GROWTH = 0.3
 # Beyond the reach of K edges: the resonances and extended structure above L2,3 white lines go on
 # for longer. Above M4,5 and N4,5 white lines the continuum is that of the atom, and it is what
 # tells neighbouring elements apart.
@@ -54,6 +56,8 @@ class Design:
         proportional to them.
     names : tuple of str
         Of the columns.
+    near_edge : ndarray, (n_energy,) bool
+        Channels in near-edge regions that triangles are fitted to.
     unfounded : tuple of str
         Elements whose edges leave too few channels to tell their amount by.
     """
@@ -66,6 +70,7 @@ class Design:
     amplitude: NDArray[np.intp]
     absolute: bool
     names: tuple[str, ...] = field(repr=False)
+    near_edge: NDArray[np.bool_] = field(repr=False)
     unfounded: tuple[str, ...] = ()
 
     @property
@@ -172,6 +177,7 @@ def design_matrix(
     owner: list[int] = []
     amplitude: list[int] = []
     unfounded: list[str] = []
+    free = np.zeros(axis.size, dtype=bool)
     for number, symbol in enumerate(symbols):
         own = fitted_edges(symbol, axis, (low, high))
         regions = [] if near_edge == "none" else _regions(own, near_edge_ev)
@@ -182,10 +188,12 @@ def design_matrix(
                 edge, long, float(beam_energy_kev), float(alpha_mrad), float(beta_mrad)
             )
         if near_edge == "free":
-            column = column * (1.0 - hats.sum(axis=0))
+            covered = hats.sum(axis=0)
+            column = column * (1.0 - covered)
+            free |= covered[: axis.size] > 0
         elif near_edge == "exclude":
-            for begin, end in regions:
-                use &= (energies < begin) | (energies > end)
+            for region in regions:
+                use &= (energies < region.begin) | (energies > region.end)
         amplitude.append(len(edges))
         edges += [column * (_NM2_PER_M2 * axis.dispersion), *hats]
         names += [symbol, *(f"{symbol} near-edge {i + 1}" for i in range(len(hats)))]
@@ -219,6 +227,7 @@ def design_matrix(
         np.array(amplitude, dtype=np.intp) + background,
         response.absolute,
         (*(f"background {i + 1}" for i in range(background)), *names),
+        free,
         tuple(unfounded),
     )
 
@@ -235,12 +244,21 @@ def _window(axis: EnergyAxis, window_ev: tuple[float, float] | None) -> tuple[fl
     return low, high
 
 
-def _regions(edges: Sequence[Edge], reach_ev: tuple[float, float]) -> list[tuple[float, float]]:
-    """Where near-edge structure lies: [begin, end] in eV, merged where they touch.
+@dataclass(frozen=True)
+class _Region:
+    """Where near-edge structure lies: of edges whose regions touch, together [eV]."""
+
+    begin: float
+    end: float
+    onsets: tuple[float, ...]
+
+
+def _regions(edges: Sequence[Edge], reach_ev: tuple[float, float]) -> list[_Region]:
+    """The near-edge regions of an element's edges, ascending.
 
     Edges of s subshells other than K are small and featureless and have none.
     """
-    regions: list[tuple[float, float]] = []
+    regions: list[_Region] = []
     for edge in sorted(edges, key=lambda e: e.onset_ev):
         if edge.subshell != "K" and edge.subshell.endswith("1"):
             continue
@@ -248,28 +266,37 @@ def _regions(edges: Sequence[Edge], reach_ev: tuple[float, float]) -> list[tuple
         end += _FARTHER_EV.get(edge.subshell[0], _FARTHER_ELSE_EV)
         if end <= edge.onset_ev:
             continue
-        if regions and begin <= regions[-1][1]:
-            regions[-1] = (regions[-1][0], end)
+        if regions and begin <= regions[-1].end:
+            last = regions[-1]
+            regions[-1] = _Region(last.begin, end, (*last.onsets, edge.onset_ev))
         else:
-            regions.append((begin, end))
+            regions.append(_Region(begin, end, (edge.onset_ev,)))
     return regions
 
 
-def _hats(axis: EnergyAxis, regions: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+def _hats(axis: EnergyAxis, regions: Sequence[_Region]) -> NDArray[np.float64]:
     """Overlapping triangles over each region, (n_hats, n_energy), which sum to 1 inside.
 
-    Fine where the structure is and wider with the distance from the onset. The last falls to 0
-    at the region's end, where the atomic cross section takes over.
+    Fine about every onset, where the structure is, and wider with the distance from it. The
+    last falls to 0 at the region's end, where the atomic cross section takes over.
     """
     energies = axis.energies
+    first = max(_FIRST_HAT_EV, 2.0 * axis.dispersion)
     rows = []
-    for begin, end in regions:
-        knots = [begin]
-        step = max(_FIRST_HAT_EV, 2.0 * axis.dispersion)
-        while knots[-1] + 1.5 * step < end:
-            knots.append(knots[-1] + step)
-            step *= _HAT_GROWTH
-        knots = [begin - max(_FIRST_HAT_EV, 2.0 * axis.dispersion), *knots, end]
+    for region in regions:
+        knots = [region.begin, region.onsets[0] - first]
+        while True:
+            here = knots[-1]
+            behind = min(here - onset for onset in region.onsets if onset - first <= here)
+            step = first + _HAT_GROWTH * max(behind - _FINE_EV, 0.0)
+            # not past the next onset, about which they are fine again
+            following = [o - first - here for o in region.onsets if o - first > here]
+            if following:
+                step = max(min(step, following[0]), first)
+            if here + 1.5 * step >= region.end:
+                break
+            knots.append(here + step)
+        knots = [region.begin - first, *(k for k in knots if k >= region.begin), region.end]
         for i in range(1, len(knots) - 1):
             rows.append(np.interp(energies, knots[i - 1 : i + 2], [0.0, 1.0, 0.0]))
     return np.array(rows).reshape(-1, energies.size)

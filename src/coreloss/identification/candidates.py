@@ -5,7 +5,8 @@ may hold either. Among rivals the smallest set that holds the true one with 95 %
 given, in the sense of split conformal prediction (V. Vovk, A. Gammerman, G. Shafer,
 Algorithmic Learning in a Random World, 2005; Y. Romano, M. Sesia, E. Candès, NeurIPS 33, 3581
 (2020)): members are added, the more probable first, as long as those ahead hold no more of the
-probability than those ahead of the true one did in 95 % of simulated spectra.
+probability than those ahead of the true one did in 95 % of simulated spectra. Only sets so
+probable are given that 95 % of them held a true one there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from coreloss.energy import EnergyAxis
 from coreloss.identification.judgement import judgement
 from coreloss.identification.result import covers
 
-__all__ = ["CandidateSet", "candidate_sets", "rival_groups", "rivals", "weight_ahead"]
+__all__ = [
+    "CandidateSet",
+    "candidate_sets",
+    "members",
+    "rival_groups",
+    "rivals",
+    "set_features",
+    "weight_ahead",
+]
 
 # rivals' edges lie within this, or this share of the energy, of each other
 _NEAR_EV = 8.0
@@ -93,6 +102,7 @@ def candidate_sets(
     threshold: float,
     *,
     weight: float | None = None,
+    least: float | None = None,
 ) -> tuple[CandidateSet, ...]:
     """Groups of rivals of which one is there, but which one is open.
 
@@ -102,24 +112,41 @@ def candidate_sets(
     judged : frozenset of str
     axis : EnergyAxis
     threshold : float
-        Joint probability from which a set is given.
-    weight : float, optional
-        Share of the probability that those ahead of a member may hold; the calibrated one
-        without.
+        Joint probability below which no set is given.
+    weight, least : float, optional
+        Share of the probability that those ahead of a member may hold, and joint probability
+        from which sets cover the truth often enough; the calibrated ones without.
     """
     share = float(judgement()["set_weight"]) if weight is None else weight
+    threshold = max(threshold, float(judgement()["set_probability"]) if least is None else least)
     out = []
     for group in rival_groups(probabilities, judged, axis):
         value = np.array([probabilities[s] for s in group])
-        number = int((weight_ahead(value) <= share).sum())
-        # that any is there, were each its own matter: nearer the truth than the sum (measured)
-        together = float(1.0 - np.prod(1.0 - value[:number]))
+        number = members(value, share)
+        intercept, *slopes = judgement()["set_joint"]
+        logit = intercept + float(np.dot(slopes, set_features(value[:number])))
+        together = float(1.0 / (1.0 + np.exp(-logit)))
         if number > 1 and together >= threshold:
             weights = value[:number] / value[:number].sum()
             out.append(
                 CandidateSet(tuple(group[:number]), tuple(float(w) for w in weights), together)
             )
     return tuple(out)
+
+
+def members(values: NDArray[np.float64], share: float) -> int:
+    """How many of a group, (n,) descending, a set holds."""
+    return int((weight_ahead(values) <= share).sum())
+
+
+def set_features(values: NDArray[np.float64]) -> list[float]:
+    """What tells how probable it is that any member of a set is there, (2,).
+
+    Log odds were each member its own matter, and were they exclusive.
+    """
+    alone = float(np.clip(1.0 - np.prod(1.0 - values), 1e-4, 1.0 - 1e-4))
+    exclusive = float(np.clip(values.sum(), 1e-4, 1.0 - 1e-4))
+    return [float(np.log(p / (1.0 - p))) for p in (alone, exclusive)]
 
 
 def weight_ahead(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,14 +18,12 @@ from coreloss.maps.elements import ElementMaps
 from coreloss.maps.microscope import Microscope
 from coreloss.maps.pixels import USABLE
 from coreloss.maps.source import NavigationAxis
+from coreloss.maps.support import SIGNIFICANT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["SIGNIFICANT", "Quantification"]
-
-#: 2 Δ ln L from which an element counts as significant: three standard errors.
-SIGNIFICANT = 9.0
+__all__ = ["Quantification"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,11 @@ class Quantification:
     amounts, errors : ndarray, (*shape, n_elements)
         Areal density [atoms/nm²] if ``absolute``, else proportional to it; one standard error.
     atomic_percent, atomic_percent_errors : ndarray, (*shape, n_elements) [at%]
-        Among ``elements``; NaN where nothing was fitted.
+        Among ``elements``; NaN where nothing was fitted. Errors are those of counting alone.
+    atomic_percent_model_errors : ndarray, (*shape, n_elements) [at%]
+        How far they may be off, all alike, because edges of solids differ from the model's; see
+        `coreloss.fit.Mismatch`. The error of tabulated cross sections, some per cent, comes on
+        top.
     likelihood_ratio : ndarray, (*shape, n_elements)
         2 Δ ln L of each element; below 9 it is not significant.
     residual : ndarray, (*shape, n_elements)
@@ -50,8 +52,8 @@ class Quantification:
         0 usable, 1 without counts, 2 saturated.
     absolute : bool
     total : dict
-        The same of the summed spectrum, by element: ``atomic_percent``, ``error``, ``amount``,
-        ``amount_error``, ``likelihood_ratio``.
+        The same of the summed spectrum, by element: ``atomic_percent``, ``error``, ``model_error``,
+        ``amount``, ``amount_error``, ``likelihood_ratio``.
     not_quantified : dict of str to str
         Elements left out, and why.
     spectrum : dict of ndarray
@@ -66,6 +68,7 @@ class Quantification:
     errors: NDArray[np.float32] = field(repr=False)
     atomic_percent: NDArray[np.float32] = field(repr=False)
     atomic_percent_errors: NDArray[np.float32] = field(repr=False)
+    atomic_percent_model_errors: NDArray[np.float32] = field(repr=False)
     likelihood_ratio: NDArray[np.float32] = field(repr=False)
     residual: NDArray[np.float32] = field(repr=False)
     reduced_chi2: NDArray[np.float32] = field(repr=False)
@@ -100,12 +103,16 @@ class Quantification:
 
     def table(self) -> str:
         """Composition of the whole, one element a line."""
-        lines = [f"  {'':<3} {'at%':>7}  {'± 1σ':>7}  {'2ΔlnL':>9}   {'amount':>10}  {self.unit}"]
+        lines = [
+            f"  {'':<3} {'at%':>7}  {'± 1σ':>7}  {'± model':>7}  {'2ΔlnL':>9}   {'amount':>10}  "
+            f"{self.unit}"
+        ]
         for symbol in self.elements:
             row = self.total[symbol]
             flag = "" if row["likelihood_ratio"] >= SIGNIFICANT else "   not significant"
             lines.append(
                 f"  {symbol:<3} {row['atomic_percent']:7.2f}  {row['error']:7.2f}  "
+                f"{row['model_error']:7.2f}  "
                 f"{row['likelihood_ratio']:9.3g}   {row['amount']:10.4g}{flag}"
             )
         for symbol, reason in self.not_quantified.items():
@@ -123,9 +130,9 @@ class Quantification:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(
-            "element atomic_percent error_1sigma amount amount_error unit likelihood_ratio "
-            "significant significant_fraction_of_pixels median_atomic_percent_of_pixels "
-            "median_error_of_pixels note".split()
+            "element atomic_percent error_1sigma model_error amount amount_error unit "
+            "likelihood_ratio significant significant_fraction_of_pixels "
+            "median_atomic_percent_of_pixels median_error_of_pixels note".split()
         )
         usable = self.state == USABLE
         for k, symbol in enumerate(self.elements):
@@ -138,6 +145,7 @@ class Quantification:
                     symbol,
                     f"{row['atomic_percent']:.4f}",
                     f"{row['error']:.4f}",
+                    f"{row['model_error']:.4f}",
                     f"{row['amount']:.6g}",
                     f"{row['amount_error']:.6g}",
                     self.unit,
@@ -150,7 +158,7 @@ class Quantification:
                 ]
             )
         for symbol, reason in self.not_quantified.items():
-            writer.writerow([symbol, *[""] * 10, reason])
+            writer.writerow([symbol, *[""] * 11, reason])
         return text.getvalue()
 
     def to_dict(self) -> dict[str, Any]:

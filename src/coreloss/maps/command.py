@@ -50,6 +50,10 @@ def add_commands(commands: Any) -> None:
         help="zero-loss intensity in the core loss's counts; gives atoms/nm² without a low loss",
     )  # fmt: skip
     command.add_argument(
+        "--thickness", type=float, metavar="T",
+        help="t/λ without a low loss, 0: no plural scattering (estimated)",
+    )  # fmt: skip
+    command.add_argument(
         "--near-edge", choices=("exclude", "free", "none"),
         help="structure near edges (free with a low loss, else exclude)",
     )  # fmt: skip
@@ -140,6 +144,7 @@ def _quantify(options: argparse.Namespace) -> int:
             low_loss=options.low_loss,
             exposure_ratio=options.exposure_ratio,
             beam_intensity=options.beam_intensity,
+            thickness=options.thickness,
             near_edge=options.near_edge,
             window_ev=tuple(options.window) if options.window else None,
             shift_ev=options.shift,

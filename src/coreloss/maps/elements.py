@@ -33,6 +33,7 @@ from coreloss.maps.pixels import (
 )
 from coreloss.maps.settled import settled_axis
 from coreloss.maps.source import Block, NavigationAxis, SpectrumImage, open_image
+from coreloss.maps.support import Proof
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +60,8 @@ class ElementMaps:
     threshold : float
     candidates : list of dict
         Every element found anywhere: ``symbol``, ``fraction`` of spectra, ``coherence`` (z of
-        Moran's I), ``found_in`` ('pixels', 'sum', 'cluster 2') and ``kept``.
+        Moran's I), ``found_in`` ('pixels', 'sum', 'cluster 2'), ``likelihood_ratio`` (the
+        largest in a sum), ``kept`` and the ``reason`` if not.
     total : Identification
         Of the summed spectrum.
     clusters : list of Identification
@@ -111,12 +113,13 @@ class ElementMaps:
 
     def table(self) -> str:
         """The elements, where and how they were found, one a line."""
-        lines = [f"  {'':<3} {'pixels':>8}  {'coherence':>9}  found in"]
+        lines = [f"  {'':<3} {'pixels':>8}  {'coherence':>9}  {'LR':>7}  found in"]
         for row in self.candidates:
             z = "" if not np.isfinite(row["coherence"]) else f"{row['coherence']:.0f}"
             dropped = "" if row["kept"] else "   dropped: " + row["reason"]
             lines.append(
                 f"  {row['symbol']:<3} {100 * row['fraction']:7.1f}%  {z:>9}  "
+                f"{row['likelihood_ratio']:7.3g}  "
                 f"{', '.join(row['found_in'])}{dropped}"
             )
         if not self.candidates:
@@ -128,8 +131,8 @@ class ElementMaps:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(
-            "element fraction_of_spectra mean_probability coherence_z found_in kept reason "
-            "edges".split()
+            "element fraction_of_spectra mean_probability coherence_z likelihood_ratio found_in "
+            "kept reason edges".split()
         )
         for row in self.candidates:
             edges = [e.label for e in edges_of(row["symbol"]) if covers(self.axis, e)]
@@ -139,6 +142,7 @@ class ElementMaps:
                     f"{row['fraction']:.5f}",
                     f"{row['mean_probability']:.4f}",
                     f"{row['coherence']:.2f}",
+                    f"{row['likelihood_ratio']:.1f}",
                     "; ".join(row["found_in"]),
                     int(row["kept"]),
                     row["reason"],
@@ -188,6 +192,7 @@ class _Identify:
     bundle: ModelBundle
     axis: EnergyAxis
     judged: tuple[int, ...]
+    limit: float
     saturation: Saturation
     denoiser: Denoiser | None
     clusters: Clusters
@@ -202,17 +207,28 @@ class _Identify:
         chance = np.full((counts.shape[0], len(self.bundle.elements)), np.nan, dtype=np.float16)
         labels = np.full(counts.shape[0], -1, dtype=np.int16)
         sums = np.zeros((self.clusters.centres.shape[0], self.axis.size))
+        where = np.zeros((len(self.judged), self.axis.size), dtype=np.float32)
         if good.size:
             spectra = counts[good]
             labels[good] = self.clusters.labels(spectra)
-            np.add.at(sums, labels[good], np.nan_to_num(spectra.astype(float)))
+            whole = np.nan_to_num(spectra)
+            members = labels[good] == np.arange(sums.shape[0])[:, None]
+            sums = members.astype(whole.dtype) @ whole
             if self.denoiser is not None:
                 spectra = self.denoiser.applied(spectra)
             found = probabilities(spectra, self.axis, self.bundle, threads=self.threads)
             part = np.zeros(found.shape, dtype=np.float16)
             part[:, list(self.judged)] = found[:, list(self.judged)]
             chance[good] = part
-        return {"probability": chance, "label": labels, "state": state, "_sums": sums}
+            present = self.limit <= part[:, list(self.judged)].T
+            where = (present.astype(whole.dtype) @ whole).astype(np.float32)
+        return {
+            "probability": chance,
+            "label": labels,
+            "state": state,
+            "_sums": sums.astype(float),
+            "_where": where,
+        }
 
 
 def element_maps(
@@ -234,8 +250,9 @@ def element_maps(
 
     Every spectrum is identified by itself; so are the sum of all and the sums of clusters of
     like spectra, in which a phase of few pixels or a low dose still shows. An element is kept if
-    it is in the sum or in a cluster, or in at least ``least_fraction`` of the spectra and there
-    either nearly everywhere or in pixels that lie together (`coreloss.maps.coherence`).
+    the sum or a cluster bears it out (`coreloss.maps.support`), or if it is in at least
+    ``least_fraction`` of the spectra, there either nearly everywhere or in pixels that lie
+    together (`coreloss.maps.coherence`), and the sum of just those spectra bears it out.
 
     Parameters
     ----------
@@ -303,14 +320,17 @@ def element_maps(
         "bin": bin,
         "components": components,
         "clusters": clusters,
+        "threshold": limit,
         "axis": [image.axis.offset, image.axis.dispersion, image.axis.size],
     }
     store = Store(
         Path(work_folder) if work_folder is not None else None, key, image.shape, len(blocks)
     )
-    work = _Identify(bundle, image.axis, judged, saturation, denoiser, groups, threads, blank)
+    work = _Identify(
+        bundle, image.axis, judged, limit, saturation, denoiser, groups, threads, blank
+    )
     run_blocks(work, image, store, blocks, scheduler=scheduler, label="identifying")
-    return _assembled(image, bundle, limit, least_fraction, store, judged, blank, notes)
+    return _assembled(image, bundle, limit, least_fraction, store, judged, blank, notes, threads)
 
 
 def _stamp(image: SpectrumImage) -> list[Any]:
@@ -329,7 +349,16 @@ def _assembled(
     judged: tuple[int, ...],
     blank: NDArray[np.bool_],
     notes: list[str],
+    threads: int,
 ) -> ElementMaps:
+    def identified(counts: NDArray[np.float64]) -> Proof:
+        spectra = Spectra(np.where(blank, np.nan, counts), image.axis)
+        return Proof.of(
+            identify_spectra(
+                spectra, model=bundle, threshold=limit, threads=threads, evidence=True
+            )[0]
+        )
+
     state, labels = np.array(store.get("state")), np.array(store.get("label"))
     usable = state == USABLE
     for kind, what in ((DEAD, "hold no counts"), (SATURATED, "are saturated")):
@@ -337,48 +366,56 @@ def _assembled(
         if number:
             notes.append(f"{number} of {state.size} spectra {what} and were left out")
     sums = np.asarray(store.get("_sums")).sum(axis=0)
-    sums[:, blank] = np.nan
     size = np.bincount(labels[usable], minlength=sums.shape[0])
-    total = _identified(sums.sum(axis=0), image, bundle, limit)
+    total = identified(sums.sum(axis=0))
     groups = [
-        (number, _identified(row, image, bundle, limit))
+        (number, identified(row))
         for number, row in enumerate(sums)
         if len(sums) > 1 and size[number] >= _LEAST_CLUSTER
     ]
-    chance = store.get("probability")
+    chance, where = store.get("probability"), store.get("_where")
     rows: list[dict[str, Any]] = []
-    for column in judged:
+    for place, column in enumerate(judged):
         symbol = bundle.elements[column]
         values = np.asarray(chance[..., column], dtype=np.float32)
         found = values[usable] >= limit
-        places = ["sum"] if symbol in total.found else []
-        places += [
-            f"cluster {number + 1} ({size[number]} spectra)"
-            for number, result in groups
-            if symbol in result.found
+        said = [("sum", total.support(symbol))]
+        said += [
+            (f"cluster {number + 1} ({size[number]} spectra)", proof.support(symbol))
+            for number, proof in groups
         ]
+        places = [name for name, proof in said if proof.found]
         fraction = float(found.mean())
-        if not (places or found.any()):
+        seen = [name for name, proof in said if proof.network >= limit]
+        if not (seen or found.any()):
             continue
         presence = np.where(usable, values >= limit, np.nan)
         z = morans_z(presence)
         enough = fraction >= least_fraction and found.sum() >= min(_LEAST_PIXELS, usable.sum())
         together = fraction >= _EVERYWHERE or (np.isfinite(z) and z >= _COHERENT_Z)
         reason = ""
-        if not places and not enough:
-            reason = f"in {int(found.sum())} spectra only"
-        elif not places and not together:
-            reason = "scattered"
-        if enough and together:
+        if not places:
+            if enough and together:
+                own = np.asarray(where[:, place], dtype=float).sum(axis=0)
+                said.append(("pixels", identified(own).support(symbol)))
+                if not said[-1][1].found:
+                    reason = said[-1][1].reason("the sum of its spectra")
+            elif seen:
+                name, proof = max(said, key=lambda item: item[1].network)
+                reason = proof.reason(f"the {name}" if name == "sum" else name)
+            else:
+                reason = "scattered" if enough else f"in {int(found.sum())} spectra only"
+        if enough and together and not reason:
             places.insert(0, "pixels")
         if not places:
-            places = [f"{int(found.sum())} pixels"]
+            places = [f"{int(found.sum())} pixels", *seen]
         rows.append(
             {
                 "symbol": symbol,
                 "fraction": fraction,
                 "mean_probability": float(values[usable].mean()),
                 "coherence": z,
+                "likelihood_ratio": max(proof.likelihood_ratio for _, proof in said),
                 "found_in": places,
                 "kept": not reason,
                 "reason": reason,
@@ -398,8 +435,8 @@ def _assembled(
         maps,
         limit,
         rows,
-        total,
-        [result for _, result in groups],
+        total.result,
+        [proof.result for _, proof in groups],
         labels,
         state,
         image.axes,
@@ -408,9 +445,3 @@ def _assembled(
         tuple(notes),
         image.survey,
     )
-
-
-def _identified(
-    counts: NDArray[np.float64], image: SpectrumImage, bundle: ModelBundle, limit: float
-) -> Identification:
-    return identify_spectra(Spectra(counts, image.axis), model=bundle, threshold=limit)[0]

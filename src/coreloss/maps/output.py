@@ -223,10 +223,11 @@ def save_quantification(
 ) -> Path:
     """Write a quantification into a folder.
 
-    ``atomic_percent``, ``atomic_percent_error``, ``amounts``, ``amounts_error``,
-    ``likelihood_ratio``, ``residual`` and ``chi2`` as .hspy or .zspy, ``composition.csv``,
-    ``quantification.png`` and ``.pdf``, ``spectrum.csv`` (mean spectrum, model and background)
-    and ``summary.json``; and the element maps' own files where elements were mapped.
+    ``atomic_percent``, ``atomic_percent_error``, ``atomic_percent_model_error``, ``amounts``,
+    ``amounts_error``, ``likelihood_ratio``, ``residual`` and ``chi2`` as .hspy or .zspy,
+    ``composition.csv``, ``quantification.png`` and ``.pdf``, ``spectrum.csv`` (mean spectrum,
+    model and background) and ``summary.json``; and the element maps' own files where elements
+    were mapped.
 
     Raises ValueError as `check_folder`.
     """
@@ -236,6 +237,11 @@ def save_quantification(
         for name, values, quantity in (
             ("atomic_percent", result.atomic_percent, "Composition (at%)"),
             ("atomic_percent_error", result.atomic_percent_errors, "Standard error (at%)"),
+            (
+                "atomic_percent_model_error",
+                result.atomic_percent_model_errors,
+                "Error of the model (at%)",
+            ),
             ("amounts", result.amounts, f"Amount ({result.unit})"),
             ("amounts_error", result.errors, f"Standard error ({result.unit})"),
             ("likelihood_ratio", result.likelihood_ratio, "2 Δ ln L"),

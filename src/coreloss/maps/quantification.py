@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,18 @@ from coreloss.energy import EnergyAxis, Spectra
 from coreloss.fit import (
     Design,
     LinearFit,
+    Mismatch,
     Noise,
     Response,
     design_matrix,
     estimated_noise,
     fit_spectra,
     fitted_edges,
+    mismatch_of,
 )
 from coreloss.identification import ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE
-from coreloss.maps.amounts import SIGNIFICANT, Quantification
+from coreloss.maps.amounts import Quantification
 from coreloss.maps.blocks import Store, run_blocks
 from coreloss.maps.elements import ElementMaps, _stamp, element_maps
 from coreloss.maps.lowloss import LowLoss, low_loss_of
@@ -33,13 +35,17 @@ from coreloss.maps.microscope import Microscope, microscope_of
 from coreloss.maps.pixels import USABLE, Saturation, states, unrecorded, usable_sample
 from coreloss.maps.settled import settled_axis
 from coreloss.maps.source import Block, SpectrumImage, open_image
-
-if TYPE_CHECKING:
-    pass
+from coreloss.maps.support import SIGNIFICANT
+from coreloss.maps.thickness import thickness_by_edges, typical_low_loss
 
 __all__ = ["atomic_percent", "quantify"]
 
 _NOISE_SAMPLE = 512
+# end over begin of a record from which its background needs one power law more
+_WIDE = 3.0
+_PER_ELEMENT = (
+    "amount", "error", "percent", "percent_error", "percent_model_error", "ratio", "residual"
+)  # fmt: skip
 _OWN_DESIGNS = 64  # spectra with a design of their own at once
 
 
@@ -105,6 +111,7 @@ class _Fit:
     shared: Design | None
     low_loss: LowLoss | None
     noise: Noise
+    mismatch: Mismatch
     saturation: Saturation
     blank: NDArray[np.bool_]
     quantified: NDArray[np.intp]
@@ -114,8 +121,7 @@ class _Fit:
         counts = np.where(self.blank | (counts >= self.saturation.level), np.nan, counts)
         n, k = counts.shape[0], self.quantified.size
         out: dict[str, NDArray[Any]] = {
-            name: np.full((n, k), np.nan, dtype=np.float32)
-            for name in ("amount", "error", "percent", "percent_error", "ratio", "residual")
+            name: np.full((n, k), np.nan, dtype=np.float32) for name in _PER_ELEMENT
         }
         out["chi2"] = np.full(n, np.nan, dtype=np.float32)
         out["state"] = state
@@ -155,6 +161,8 @@ class _Fit:
         out["amount"][rows] = fit.amounts[:, chosen]
         out["error"][rows] = fit.errors[:, chosen]
         out["percent"][rows], out["percent_error"][rows] = percent, error
+        off = self.mismatch.covariance(fit.amounts)[:, chosen][:, :, chosen]
+        out["percent_model_error"][rows] = atomic_percent(fit.amounts[:, chosen], off)[1]
         out["ratio"][rows] = fit.likelihood_ratio[:, chosen]
         out["chi2"][rows] = fit.reduced_chi2
         model = fit.model()
@@ -186,8 +194,9 @@ def quantify(
     low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | None = None,
     exposure_ratio: float | None = None,
     beam_intensity: float | None = None,
+    thickness: float | None = None,
     near_edge: str | None = None,
-    background: int = 5,
+    background: int | None = None,
     window_ev: tuple[float, float] | None = None,
     axis_mode: str | float = DEFAULT_AXIS_MODE,
     shift_ev: float = 0.0,
@@ -221,10 +230,16 @@ def quantify(
         Exposure of the core loss over that of the low loss; makes amounts areal densities.
     beam_intensity : float, optional
         Zero-loss intensity in the core loss's own counts; the same without a low loss.
+    thickness : float, optional
+        t/λ to assume where there is no low loss: plural scattering is then that of a typical
+        solid (`coreloss.maps.thickness`); 0 for none. Estimated from the edges' shapes without
+        it, if near-edge structure is left out and no beam intensity is given.
     near_edge : str, optional
         See `coreloss.fit.design_matrix`; 'free' with a low loss and 'exclude' without.
-    background : int
-        Power laws in the background.
+    background : int, optional
+        Power laws in the background: 5, or 6 if the record ends at more than three times the
+        energy at which it begins. Over a wide range the background of a thick specimen, plural
+        scattering included, is less of one power law.
     window_ev : pair of float, optional [eV]
     axis_mode : str or float
         As of `coreloss.identify`; the axis is judged on the mean spectrum.
@@ -270,6 +285,13 @@ def quantify(
         raise ValueError(
             f"{image.name}: an exposure ratio says nothing without a low loss; give --low-loss FILE"
         )
+    if thickness is not None:
+        if not 0.0 <= thickness <= 5.0:
+            raise ValueError(f"the thickness is t/λ {thickness}; it must lie between 0 and 5")
+        if low is not None or beam_intensity is not None:
+            raise ValueError(
+                "give either a thickness or what tells it: a low loss, or a beam intensity"
+            )
     folder = Path(work_folder) if work_folder is not None else None
     maps = None
     if elements is None:
@@ -299,12 +321,15 @@ def quantify(
         image.axis,
         microscope,
         near_edge or ("exclude" if low is None else "free"),
-        background,
+        background or (5 if image.axis.end < _WIDE * max(image.axis.start, 1.0) else 6),
         window_ev,
         beam_intensity,
     )
     kernel = None if low is None else _mean_kernel(low, pixels)
-    settings, design, noise, dropped = _supported(
+    if low is None:
+        kernel, told = _typical_kernel(settings, sample, thickness)
+        said = [*said, *told]
+    settings, design, noise, mismatch, dropped = _supported(
         settings, kernel, sample, gain, prune=elements is None
     )
     not_quantified |= dropped
@@ -323,19 +348,21 @@ def quantify(
         "file": _stamp(pixels),
         "settings": repr(settings),
         "noise": repr(noise),
-        "low_loss": list(low.notes) if low is not None else [],
+        "mismatch": mismatch.scale,
+        "low_loss": list(low.notes) if low is not None else said,
         "bin": bin,
     }
     store = Store(folder / "fit" if folder is not None else None, key, pixels.shape, len(blocks))
     shared = design if low is None or low.shared is not None else None
-    work = _Fit(settings, shared, low, noise, saturation, blank, quantified)
+    work = _Fit(settings, shared, low, noise, mismatch, saturation, blank, quantified)
     run_blocks(work, pixels, store, blocks, scheduler=scheduler, label="fitting")
     notes = [*image.notes, *said, *(low.notes if low is not None else ())]
     if maps is not None:
         notes = [*notes, *(n for n in maps.notes if n not in notes)]
     return _assembled(
-        pixels, store, settings, design, noise, quantified, not_quantified, microscope, notes, maps
-    )
+        pixels, store, settings, design, noise, mismatch, quantified, not_quantified, microscope,
+        notes, maps,
+    )  # fmt: skip
 
 
 def _identified(
@@ -367,6 +394,31 @@ def _identified(
     return maps.elements, maps
 
 
+def _typical_kernel(
+    settings: _Settings, sample: NDArray[np.floating], thickness: float | None
+) -> tuple[Response | None, list[str]]:
+    """Plural scattering without a low loss, as given or by the edges, and what to say of it."""
+    if thickness is None:
+        if settings.near_edge != "exclude" or settings.intensity is not None:
+            return None, []
+        found = thickness_by_edges(_summed(sample), settings.axis.dispersion, settings.design)
+    else:
+        found = float(thickness)
+    if found == 0.0:
+        return None, []
+    how = "by the shapes of the edges" if thickness is None else "as given"
+    return typical_low_loss(found, settings.axis.dispersion), [
+        f"no low loss: plural scattering of a typical solid of t/λ {found:.1f}, {how}"
+    ]
+
+
+def _summed(sample: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The sum of spectra, (1, n_energy); NaN where none holds a number."""
+    known = np.isfinite(sample).any(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, np.nansum(sample.astype(float), axis=0), np.nan)[None]
+
+
 def _mean_kernel(low: LowLoss, image: SpectrumImage) -> Response:
     if low.shared is not None:
         return low.shared
@@ -382,28 +434,24 @@ def _supported(
     gain: float | None,
     *,
     prune: bool,
-) -> tuple[_Settings, Design, Noise, dict[str, str]]:
-    """Settings with the elements that the mean spectrum speaks for, its design, and the noise."""
+) -> tuple[_Settings, Design, Noise, Mismatch, dict[str, str]]:
+    """Settings with the elements that the mean spectrum speaks for, its design, noise, misfit."""
     dropped: dict[str, str] = {}
     some = sample[:: max(1, -(-sample.shape[0] // _NOISE_SAMPLE))]
-    with np.errstate(invalid="ignore"):
-        known = np.isfinite(sample).any(axis=0)
-        total = np.where(known, np.nansum(sample.astype(float), axis=0), np.nan)[None]
+    total = _summed(sample)
     while True:
         design = settings.design(kernel)
         first = fit_spectra(some, design)
         noise = estimated_noise(first.residuals(), first.model())
         if gain is not None:
             noise = Noise(gain, noise.correlation)
-        if not prune or len(settings.elements) == 1:
-            return settings, design, noise, dropped
         fit = fit_spectra(total, design, gain=noise.gain, correlation=noise.correlation)
         ratio = fit.likelihood_ratio[0] / max(
             1.0, float(np.nan_to_num(fit.reduced_chi2[0], nan=1.0))
         )
         weakest = int(np.argmin(ratio))
-        if ratio[weakest] >= SIGNIFICANT:
-            return settings, design, noise, dropped
+        if not prune or len(settings.elements) == 1 or ratio[weakest] >= SIGNIFICANT:
+            return settings, design, noise, mismatch_of(fit), dropped
         symbol = settings.elements[weakest]
         dropped[symbol] = f"not supported by the fit (likelihood ratio {ratio[weakest]:.2g})"
         settings = replace(settings, elements=tuple(s for s in settings.elements if s != symbol))
@@ -415,6 +463,7 @@ def _assembled(
     settings: _Settings,
     design: Design,
     noise: Noise,
+    mismatch: Mismatch,
     quantified: NDArray[np.intp],
     not_quantified: dict[str, str],
     microscope: Microscope,
@@ -430,10 +479,13 @@ def _assembled(
     percent, error = atomic_percent(
         fit.amounts[:, quantified], fit.covariance[:, quantified][:, :, quantified]
     )
+    off = mismatch.covariance(fit.amounts)[:, quantified][:, :, quantified]
+    model_error = atomic_percent(fit.amounts[:, quantified], off)[1]
     total = {
         symbol: {
             "atomic_percent": float(percent[0, i]),
             "error": float(error[0, i]),
+            "model_error": float(model_error[0, i]),
             "amount": float(fit.amounts[0, column]) / number,
             "amount_error": float(fit.errors[0, column]) / number,
             "likelihood_ratio": float(fit.likelihood_ratio[0, column]),
@@ -443,16 +495,14 @@ def _assembled(
     unusable = state.size - number
     if unusable and not any("left out" in note for note in notes):
         notes.append(f"{unusable} of {state.size} spectra hold no counts or are saturated")
-    maps_of = {
-        name: np.array(store.get(name))
-        for name in ("amount", "error", "percent", "percent_error", "ratio", "residual", "chi2")
-    }
+    maps_of = {name: np.array(store.get(name)) for name in (*_PER_ELEMENT, "chi2")}
     return Quantification(
         symbols,
         maps_of["amount"],
         maps_of["error"],
         maps_of["percent"],
         maps_of["percent_error"],
+        maps_of["percent_model_error"],
         maps_of["ratio"],
         maps_of["residual"],
         maps_of["chi2"],

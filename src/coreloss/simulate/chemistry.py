@@ -74,18 +74,25 @@ def oxidation_shifts_ev(
     return np.where((elements >= 0) & np.asarray(oxide)[:, None], shift, 0.0)
 
 
-def _weights(table: dict[str, float], default: float = 0.0) -> NDArray[np.float64]:
-    values = np.array([table.get(symbol, default) for symbol in ELEMENTS])
+def _weights(table: dict[str, float], left_out: tuple[str, ...]) -> NDArray[np.float64]:
+    values = np.array([0.0 if s in left_out else table.get(s, 0.0) for s in ELEMENTS])
     return values / values.sum()
 
 
 def draw_compositions(
-    rng: np.random.Generator, n: int, n_slots: int, *, kind: str, uniform_fraction: float
+    rng: np.random.Generator,
+    n: int,
+    n_slots: int,
+    *,
+    kind: str,
+    uniform_fraction: float,
+    left_out: tuple[str, ...] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Elements and their molar amounts for n samples.
 
     Every element is equally often the first one; its partners follow chemistry (oxides,
-    nitrides, … , carbon film, impurities) or, for 'uniform' samples, chance.
+    nitrides, … , carbon film, impurities) or, for 'uniform' samples, chance. No sample holds
+    the elements ``left_out``.
 
     Returns
     -------
@@ -94,10 +101,11 @@ def draw_compositions(
     amounts : ndarray, (n, n_slots)
         Relative numbers of atoms; 0 in unused slots.
     """
-    count = len(ELEMENTS)
+    all_of_them = np.array([i for i, s in enumerate(ELEMENTS) if s not in left_out])
+    count = all_of_them.size
     elements = np.full((n, n_slots), -1)
     amounts = np.zeros((n, n_slots))
-    elements[:, 0] = rng.integers(count, size=n)
+    elements[:, 0] = all_of_them[rng.integers(count, size=n)]
     amounts[:, 0] = rng.uniform(0.2, 1.0, n)
 
     uniform = np.zeros(n, dtype=bool)
@@ -107,7 +115,7 @@ def draw_compositions(
         uniform = rng.uniform(size=n) < uniform_fraction
 
     number = rng.integers(1, n_slots, size=n, endpoint=True)
-    any_element = rng.integers(count, size=(n, n_slots))
+    any_element = all_of_them[rng.integers(count, size=(n, n_slots))]
     any_amount = np.exp(rng.uniform(np.log(0.05), 0.0, (n, n_slots)))
     slot = np.arange(n_slots)[None, :]
     chance = uniform[:, None] & (slot > 0) & (slot < number[:, None])
@@ -117,10 +125,10 @@ def draw_compositions(
     # metal, binary, ternary and higher, alloy
     family = rng.choice(4, size=n, p=(0.22, 0.38, 0.29, 0.11))
     chemical = ~uniform
-    anion = rng.choice(count, size=n, p=_weights(_ANIONS))
-    cations = np.array([0.0 if s in _NOT_CATIONS else _CATIONS.get(s, 1.0) for s in ELEMENTS])
-    cation = rng.choice(count, size=(n, 2), p=cations / cations.sum())
-    alloying = rng.choice(count, size=(n, 2), p=_weights(_ALLOYING))
+    anion = rng.choice(len(ELEMENTS), size=n, p=_weights(_ANIONS, left_out))
+    cations = {s: _CATIONS.get(s, 1.0) for s in ELEMENTS if s not in _NOT_CATIONS}
+    cation = rng.choice(len(ELEMENTS), size=(n, 2), p=_weights(cations, left_out))
+    alloying = rng.choice(len(ELEMENTS), size=(n, 2), p=_weights(_ALLOYING, left_out))
 
     def put(rows: NDArray[np.bool_], column: int, which: NDArray, amount: NDArray) -> None:
         if column < n_slots:
@@ -139,7 +147,8 @@ def draw_compositions(
     surface = rng.uniform(size=n) < np.where(film, 0.15, 0.25)
     put(surface, 5, np.full(n, oxygen), np.exp(rng.uniform(np.log(0.02), np.log(0.5), n)))
     impure = (rng.uniform(size=n) < 0.12) & ~surface
-    put(impure, 5, rng.integers(count, size=n), np.exp(rng.uniform(np.log(3e-3), np.log(0.2), n)))
+    any_other = all_of_them[rng.integers(count, size=n)]
+    put(impure, 5, any_other, np.exp(rng.uniform(np.log(3e-3), np.log(0.2), n)))
 
     for column in range(1, n_slots):
         twice = (elements[:, :column] == elements[:, column : column + 1]).any(axis=1)

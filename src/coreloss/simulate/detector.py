@@ -96,7 +96,7 @@ def imperfections(
     """A noisy record from expected counts.
 
     Fixed-pattern gain, Poisson noise, readout noise, gain steps, detector baseline, shaded
-    ends, constant offset and smoothing, each as the recipe says.
+    ends, constant offset, spikes and smoothing, each as the recipe says.
 
     Parameters
     ----------
@@ -112,8 +112,12 @@ def imperfections(
     def put(values: Any) -> Any:
         return xp.asarray(np.asarray(values, dtype=np.float32)[:, None], device=noise.device)
 
+    bare = (draws.elements < 0).all(axis=1)
+
     def some(fraction: float) -> np.ndarray:
-        return rng.uniform(size=n) < fraction
+        """Records with a fault: more of those without an edge, to be told from edges."""
+        share = np.where(bare, max(fraction, recipe.empty_faults), fraction)
+        return rng.uniform(size=n) < share
 
     counts = expected
     if recipe.gain_noise[1] > 0:
@@ -152,8 +156,16 @@ def imperfections(
     if recipe.offset_fraction > 0:
         offset = rng.uniform(*recipe.offset, n) ** 3 / max(recipe.offset[1], 1e-9) ** 2
         counts = counts + put(np.where(some(recipe.offset_fraction), offset, 0.0)) * peak
+    if recipe.spike_fraction > 0:
+        hit = np.nonzero(some(recipe.spike_fraction))[0]
+        rows = np.repeat(hit, rng.integers(1, 4, hit.size))
+        last = np.maximum(np.floor(_recorded(draws)), 1.0)[rows]
+        channel = np.minimum(rng.uniform(size=rows.size) * last, last - 1).astype(np.int64)
+        height = np.exp(rng.uniform(np.log(0.01), np.log(1.0), rows.size)).astype(np.float32)
+        at = xp.asarray(rows, device=noise.device), xp.asarray(channel, device=noise.device)
+        counts[at] += xp.asarray(height, device=noise.device) * peak[at[0], 0]
     if recipe.smoothed_fraction > 0:
-        smooth = some(recipe.smoothed_fraction)
+        smooth = rng.uniform(size=n) < recipe.smoothed_fraction
         if smooth.any():
             rows = np.nonzero(smooth)[0]
             index = xp.asarray(rows, device=noise.device)

@@ -25,7 +25,7 @@ class Draws:
     Attributes
     ----------
     elements, amounts : (n, n_slots)
-    chemical_shift_ev : (n, n_slots), whole electronvolts
+    chemical_shift_ev : (n, n_slots), whole electronvolts, of all edges of an element
     start_ev, end_ev : true energies of the record's ends
     dispersion_ev : [eV/channel], at least 1
     shift_ev, stretch : the axis reads E_recorded = (E_true - shift_ev) / stretch
@@ -95,14 +95,14 @@ def draw(rng: np.random.Generator, n: int, recipe: SimulationRecipe, library: Ed
         recipe.max_elements,
         kind=recipe.composition,
         uniform_fraction=recipe.uniform_fraction,
+        left_out=recipe.elements_left_out,
     )
     empty = rng.uniform(size=n) < recipe.empty_fraction
     elements[empty] = -1
     amounts[empty] = 0.0
 
-    if recipe.integer_shifts:
-        limit = int(recipe.chemical_shift_ev)
-        chemical = rng.integers(-limit, limit, size=elements.shape, endpoint=True)
+    if recipe.integer_shifts:  # drawn for each edge by itself, with its near-edge structure
+        chemical = np.zeros(elements.shape, dtype=int)
     else:
         own = rng.normal(0.0, recipe.chemical_shift_ev, elements.shape)
         chemical = np.rint(own + oxidation_shifts_ev(rng, elements)).astype(int)
@@ -189,10 +189,11 @@ def _window_of_edges(
     first, last = np.full(n, high - 25.0), np.full(n, low + 10.0)
     np.minimum.at(first, rows, library.onset_ev[groups])
     np.maximum.at(last, rows, library.onset_ev[groups])
-    start = np.floor(rng.uniform(low, np.maximum(first - 10.0, low)))
-    end = np.ceil(rng.uniform(np.minimum(last + 25.0, high), high))
+    # channels are centred on whole electronvolts
+    start = np.floor(rng.uniform(low, np.maximum(first - 10.0, low))) - 0.5
+    end = np.ceil(rng.uniform(np.minimum(last + 25.0, high), high)) + 0.5
     # a sample without an edge in range leaves both ends free
-    start = np.minimum(start, high - 100.0)
+    start = np.minimum(start, high - 100.5)
     end = np.maximum(end, start + 100.0)
     return start, np.minimum(end, N_GRID - 130.0)
 

@@ -15,17 +15,20 @@ from coreloss.edges import ELEMENTS
 from coreloss.simulate.detectability import signal_to_noise
 from coreloss.simulate.detector import Noise, imperfections, sample_channels
 from coreloss.simulate.draws import Draws, draw
-from coreloss.simulate.library import N_GRID, EdgeLibrary, edge_library, grid_size
-from coreloss.simulate.low_loss import convolve, low_loss
-from coreloss.simulate.near_edge import GIANT_RESONANCES
+from coreloss.simulate.library import EdgeLibrary, edge_library, grid_size
+from coreloss.simulate.low_loss import GAIN_CHANNELS, convolve, low_loss
 from coreloss.simulate.recipe import SimulationRecipe
+from coreloss.simulate.shapes import (
+    ShapeVariants,
+    shape_variants,
+    shapes_of_elements,
+    shapes_of_groups,
+)
 from coreloss.simulate.structure import add_near_edge
 
-__all__ = ["SimulatedBatch", "records", "simulate"]
+__all__ = ["SimulatedBatch", "plasmon_tail", "records", "simulate"]
 
 _CHUNK = 256
-_DELAYED = {f"{symbol} M45" for symbol in "Rh Pd Ag Cd In Sn Sb Te I Xe".split()}
-_PAD = 32  # largest chemical shift [eV]
 
 
 @dataclass
@@ -87,14 +90,15 @@ def records(
     """Records of samples whose parameters have been drawn; see `simulate`."""
     namespace = _namespace(xp)
     library = edge_library(recipe.edges == "major", recipe.giant_resonances)
-    shapes = namespace.asarray(_shape_variants(rng, recipe, library), device=device)
+    variants = shape_variants(rng, recipe, library)
+    variants = replace(variants, table=namespace.asarray(variants.table, device=device))
     noise = Noise(namespace, int(rng.integers(2**62)), device)
     # Spectra that end early need only the beginning of the grid; so like goes with like.
     order = np.argsort(draws.end_ev, kind="stable")
     chunks = []
     for begin in range(0, order.size, _CHUNK):
         part = draws.take(order[begin : begin + _CHUNK])
-        chunks.append(_chunk(namespace, noise, rng, part, recipe, library, shapes))
+        chunks.append(_chunk(namespace, noise, rng, part, recipe, library, variants))
     return replace(_joined(namespace, chunks, order), draws=draws)
 
 
@@ -110,7 +114,7 @@ def _chunk(
     draws: Draws,
     recipe: SimulationRecipe,
     library: EdgeLibrary,
-    variants: Any,
+    variants: ShapeVariants,
 ) -> SimulatedBatch:
     device = noise.device
     n = draws.end_ev.size
@@ -124,8 +128,18 @@ def _chunk(
     chemical = draws.chemical_shift_ev[rows, slots]
 
     # --- edges of each element of each sample: df/dE on 1 eV channels
-    shapes = _element_shapes(xp, rng, element, chemical, variants, n_grid)
-    features = add_near_edge(xp, rng, shapes, draws, rows, element, chemical, recipe, library, put)
+    variant = variants.of(rng, draws, library)[rows]
+    shift = chemical[:, None] + variants.moved[variant]
+    if recipe.integer_shifts:
+        limit = int(recipe.chemical_shift_ev)
+        shift = shift + rng.integers(-limit, limit, size=shift.shape, endpoint=True)
+        shapes = shapes_of_groups(xp, variants, variant, element, shift, n_grid, library)
+    else:
+        shapes = shapes_of_elements(xp, variants, variant, element, chemical, n_grid)
+    weight = variants.weight[variant]
+    features = add_near_edge(
+        xp, rng, shapes, draws, rows, element, shift, weight, recipe, library, put
+    )
     energies = np.maximum(np.arange(n_grid, dtype=np.float32), 20.0)[None, :]
     shared = _angular_factor(xp, draws, n_grid, put)
     index = put(rows, np.int64)
@@ -138,18 +152,20 @@ def _chunk(
             summed[put(rows[these], np.int64)] += shapes[put(np.nonzero(these)[0], np.int64)]
     if recipe.unlisted_fraction > 0:
         summed = summed + _unlisted(rng, draws, recipe, put, n_grid) * shared
-    response = put(low_loss(rng, draws, recipe))
-    scattered = convolve(xp, summed, response)
+    response = low_loss(rng, draws, recipe)
+    scattered = convolve(xp, summed, put(response))
 
     # --- background under the reference edge
     reference = draws.reference
     has = reference >= 0
     onset = np.where(has, library.onset_ev[reference], 0.5 * (draws.start_ev + draws.end_ev))
-    step = _reference_height(xp, draws, rows, slots, element, library, shared, onset)
+    step = _reference_height(xp, draws, rows, slots, element, weight, library, shared, onset)
     log_ratio = put(np.log(np.maximum(energies, 30.0))) - put(np.log(onset)[:, None])
     power = put(draws.exponent[:, None]) + put(draws.curvature[:, None] / np.log(10.0)) * log_ratio
     level = put((step / draws.jump_ratio)[:, None])
     background = level * xp.exp(-power * log_ratio)
+    if recipe.plasmon_tail_fraction > 0:
+        background = background * (1.0 + put(plasmon_tail(rng, draws, recipe, response, n_grid)))
     left = np.where(draws.subtracted, rng.uniform(-1, 1, n) * recipe.subtracted_residual, 1.0)
     expected = scattered + background * put(left[:, None])
 
@@ -209,8 +225,6 @@ def _chunk(
         rows,
         slots,
         element,
-        chemical,
-        library,
         recipe,
         background,
         shapes,
@@ -234,56 +248,32 @@ def _angular_factor(xp: Any, draws: Draws, n_grid: int, put: Any) -> Any:
     return xp.exp(xp.log(at_nodes) @ put(hat))
 
 
-def _shape_variants(
-    rng: np.random.Generator, recipe: SimulationRecipe, library: EdgeLibrary
-) -> NDArray[np.float32]:
-    """df/dE of every element, (n_variants, n_elements, N_GRID + 2 · _PAD) float32.
-
-    Cross sections of an element's shells are known to some ten per cent only, and so is
-    the place of a delayed maximum; the variants weight the shells and stretch the energy
-    above their onsets differently.
-    """
-    n_variants = 6 if recipe.subshell_spread > 0 or recipe.shape_spread > 0 else 1
-    n_groups = library.onset_ev.size
-    weights = np.exp(recipe.subshell_spread * rng.standard_normal((n_variants, n_groups)))
-    delayed = np.array([label in _DELAYED for label in library.labels])
-    spread = np.where(delayed, recipe.delayed_spread, recipe.shape_spread)
-    mean = np.where(delayed, recipe.delayed_mean, 1.0)
-    stretch = mean * np.exp(spread * rng.standard_normal((n_variants, n_groups)))
-    table = np.zeros((n_variants, len(ELEMENTS), N_GRID + 2 * _PAD), dtype=np.float32)
-    energy = np.arange(N_GRID, dtype=np.float32)
-    for group, (index, onset) in enumerate(zip(library.element, library.onset_ev, strict=True)):
-        first = int(onset)
-        shape = library.shape[group, first:]
-        resonant = (ELEMENTS[index], library.name[group]) in GIANT_RESONANCES
-        for variant in range(n_variants):
-            if stretch[variant, group] == 1.0 or resonant:
-                stretched = shape
-            else:  # the observed energy of a giant resonance is known
-                excess = energy[: shape.size] / np.float32(stretch[variant, group])
-                stretched = np.interp(excess, energy[: shape.size], shape)
-            row = table[variant, index, _PAD + first : _PAD + N_GRID]
-            row += weights[variant, group] * stretched
-    return table
-
-
-def _element_shapes(
-    xp: Any,
+def plasmon_tail(
     rng: np.random.Generator,
-    element: NDArray[np.int64],
-    chemical: NDArray[np.int64],
-    variants: Any,
+    draws: Draws,
+    recipe: SimulationRecipe,
+    response: NDArray[np.float32],
     n_grid: int,
-) -> Any:
-    """df/dE of each element, (n_used, n_grid) float32, moved by its chemical shift."""
-    n_variants, count, width = variants.shape
-    pick = rng.integers(n_variants, size=element.size) * count + element
-    begin = pick * width + _PAD - np.clip(chemical, -_PAD, _PAD)
-    index = xp.asarray(begin[:, None], device=variants.device) + xp.arange(
-        n_grid, device=variants.device
-    )
-    flat = xp.take(xp.reshape(variants, (-1,)), xp.reshape(index, (-1,)), axis=0)
-    return xp.reshape(flat, (element.size, n_grid))
+) -> NDArray[np.float32]:
+    """Plasmons of the second order and above over the power law, (n, n_grid).
+
+    Records that start below some 100 eV have them under their first edges.
+    """
+    n = draws.start_ev.size
+    tail = np.zeros((n, n_grid), dtype=np.float32)
+    chosen = (rng.uniform(size=n) < recipe.plasmon_tail_fraction) & (draws.start_ev < 130.0)
+    loss = response[:, GAIN_CHANNELS:]
+    energy = np.arange(loss.shape[1], dtype=np.float32)
+    # to nothing at the end of the low loss that is simulated
+    loss = loss * np.cos(0.5 * np.pi * np.clip((energy - 110.0) / 70.0, 0.0, 1.0)) ** 2
+    first = np.clip(draws.start_ev, 30.0, 140.0).astype(np.int64)
+    share = np.where(chosen, np.exp(rng.uniform(np.log(0.05), np.log(3.0), n)), 0.0)
+    at_start = np.maximum(loss[np.arange(n), first], 1e-6)
+    # over a power law that falls with energy, as the plasmons do only faster
+    ratio = loss / at_start[:, None] * (energy[None, :] / first[:, None]) ** draws.exponent[:, None]
+    width = min(n_grid, loss.shape[1])
+    tail[:, :width] = (share[:, None] * ratio)[:, :width]
+    return tail
 
 
 def _unlisted(
@@ -308,6 +298,7 @@ def _reference_height(
     rows: NDArray[np.int64],
     slots: NDArray[np.int64],
     element: NDArray[np.int64],
+    weight: NDArray[np.float64],
     library: EdgeLibrary,
     shared: Any,
     onset: NDArray[np.float64],
@@ -322,7 +313,8 @@ def _reference_height(
     owner = library.element[reference[rows]]
     mine = (reference[rows] >= 0) & (owner == element)
     amount = draws.amounts[rows[mine], slots[mine]]
-    height[rows[mine]] = library.height[reference[rows[mine]]] * amount
+    group = reference[rows[mine]]
+    height[rows[mine]] = library.height[group] * weight[mine, group] * amount
     channel = np.clip(np.rint(onset).astype(np.int64), 0, shared.shape[1] - 1)[:, None]
     factor = xp.take_along_axis(shared, xp.asarray(channel, device=shared.device), axis=1)[:, 0]
     return height * np.asarray(factor.tolist())
@@ -338,8 +330,6 @@ def _labelled(
     rows: NDArray[np.int64],
     slots: NDArray[np.int64],
     element: NDArray[np.int64],
-    chemical: NDArray[np.int64],
-    library: EdgeLibrary,
     recipe: SimulationRecipe,
     background: Any,
     shapes: Any,
@@ -370,9 +360,8 @@ def _labelled(
         return np.asarray(xp.take(xp.reshape(array, (-1,)), index, axis=0).tolist())
 
     channel = np.rint(onset).astype(np.int64)
-    amount = draws.amounts[rows[used], slots[used]]
     before = at(shapes, used, channel - 6)
-    step = np.maximum(at(shapes, used, channel + 10) - before, 0.0) * (amount > 0)
+    step = np.maximum(at(shapes, used, channel + 10) - before, 0.0)
     below = np.maximum(at(background, spectrum, channel), 1e-30)
     return SimulatedBatch(
         counts=record,

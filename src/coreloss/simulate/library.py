@@ -29,6 +29,12 @@ def grid_size(end_ev: float) -> int:
     return next((size for size in _SIZES if size >= end_ev + MARGIN + 8), N_GRID)
 
 
+#: giant resonances begin this far below their onset [eV]
+BEFORE_RESONANCE_EV = 8
+
+#: index into the reach of `oscillator_table`: 2/bohr, 15 mrad at 200 keV
+TYPICAL_REACH = 2
+
 _GROUPS = {
     "K": "K",
     "L1": "L1",
@@ -61,7 +67,13 @@ class EdgeLibrary:
     Attributes
     ----------
     shape : ndarray, (n_groups, N_GRID) float32 [1/eV]
-        df/dE without near-edge structure; giant resonances are included.
+        df/dE without near-edge structure, as collected within ``TYPICAL_REACH``; giant
+        resonances are included.
+    reach : ndarray, (n_reach,) [1/bohr]
+        Largest momenta across the beam that the spectrometer collects.
+    excess_ev : ndarray, (n_excess,) [eV]
+    collected : ndarray, (n_reach, n_groups, n_excess)
+        What is collected within each reach over ``shape``, by energy above the onset.
     element : ndarray, (n_groups,) int
         Index into ``coreloss.edges.ELEMENTS``.
     name : tuple of str
@@ -80,6 +92,9 @@ class EdgeLibrary:
     """
 
     shape: NDArray[np.float32]
+    reach: NDArray[np.float64]
+    excess_ev: NDArray[np.float64]
+    collected: NDArray[np.float64]
     element: NDArray[np.int64]
     name: tuple[str, ...]
     onset_ev: NDArray[np.float64]
@@ -116,6 +131,7 @@ def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibra
     # channel averages: the onset falls within a channel
     sub = energies[:, None] + np.linspace(-0.375, 0.375, 4)[None, :]
     rows: list[NDArray[np.float32]] = []
+    collected: list[NDArray[np.float64]] = []
     element, name, onset, second = [], [], [], []
     height, share, major, first, last = [], [], [], [], []
     for index, symbol in enumerate(ELEMENTS):
@@ -129,25 +145,33 @@ def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibra
             if major_only and not is_major:
                 continue
             parts = [
-                table.density(table.index(symbol, edge.subshell), sub.ravel())
+                table.density(table.index(symbol, edge.subshell), sub.ravel(), TYPICAL_REACH)
                 .reshape(sub.shape)
                 .mean(axis=1)
                 for edge in members
             ]
-            total = np.sum(parts, axis=0)
-            first_onset, second_onset = members[0].onset_ev, members[-1].onset_ev
             if (symbol, key) in WHITE_LINES:
                 # bound and resonant states at the edge are added as white lines
-                total = np.minimum(total, 1.2 * total[min(int(first_onset) + 30, N_GRID - 1)])
+                parts = [
+                    np.minimum(part, 1.2 * part[min(int(edge.onset_ev) + 30, N_GRID - 1)])
+                    for part, edge in zip(parts, members, strict=True)
+                ]
+            total = np.sum(parts, axis=0)
+            first_onset, second_onset = members[0].onset_ev, members[-1].onset_ev
             near = slice(int(first_onset), min(int(first_onset) + 80, N_GRID))
             if resonances and (symbol, key) in GIANT_RESONANCES:
                 maximum, fwhm, strength = GIANT_RESONANCES[symbol, key]
                 # independent electrons have part of the resonance, in the wrong place
                 total = np.minimum(total, total[int(first_onset) + 80])
                 total = total + strength * _resonance(energies, maximum, fwhm) * (
-                    energies > first_onset - 8.0
+                    energies > first_onset - BEFORE_RESONANCE_EV
                 )
             rows.append(total.astype(np.float32))
+            # spin–orbit partners have all but the same radial functions
+            ratio = table.collected[:, table.index(symbol, members[0].subshell)]
+            if resonances and (symbol, key) in GIANT_RESONANCES:
+                ratio = np.ones_like(ratio)  # a resonance is dipole-like as far as it goes
+            collected.append(ratio / ratio[TYPICAL_REACH])
             element.append(index)
             name.append(key)
             onset.append(first_onset)
@@ -163,6 +187,9 @@ def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibra
         last.append(len(rows))
     return EdgeLibrary(
         np.array(rows),
+        table.reach,
+        table.excess_ev,
+        np.stack(collected, axis=1),
         np.array(element),
         tuple(name),
         np.array(onset),

@@ -34,10 +34,12 @@ class SimulationRecipe:
     composition: str = "mixed"
     uniform_fraction: float = 0.25
     max_elements: int = 6
+    #: elements of the list that no sample holds
+    elements_left_out: tuple[str, ...] = ()
     #: 'all' subshells of the edge table, or 'major' ones only.
     edges: str = "all"
     #: fraction of spectra with nothing but background
-    empty_fraction: float = 0.04
+    empty_fraction: float = 0.06
     #: fraction of spectra that also hold an element outside the list (Ra, Ac, Pa, Np, Pu)
     unlisted_fraction: float = 0.01
 
@@ -61,11 +63,15 @@ class SimulationRecipe:
     wide_dispersion_ev: Range = (2.0, 8.0)
 
     # -- low loss ----------------------------------------------------------------------
+    #: 'gaussian' or 'lorentzian' (Annys et al.)
+    zero_loss: str = "gaussian"
     zero_loss_fwhm_ev: Range = (0.3, 3.0)
     plasmon_energy_ev: Range = (5.0, 30.0)
     plasmon_width_ev: Range = (2.0, 20.0)
+    #: True for whole electronvolts (Annys et al.)
+    integer_plasmons: bool = False
     plasmons: tuple[int, int] = (1, 4)
-    thickness: Range = (0.05, 1.2)
+    thickness: Range = (0.05, 1.4)
     #: half width of the Lorentzian tails of the detector's point spread [eV]
     tail_hwhm_ev: Range = (0.1, 0.8)
 
@@ -89,16 +95,21 @@ class SimulationRecipe:
     #: relative spread of the energy scale of an edge's shape above its onset: delayed maxima
     #: of atoms and of solids lie several electronvolts apart
     shape_spread: float = 0.1
-    #: the same for the delayed M4,5 edges of Rh to Xe, whose maxima in solids lie at about
-    #: 0.85 of the free atom's energy above the onset
-    delayed_spread: float = 0.25
-    delayed_mean: float = 0.85
+    #: the same for the delayed M4,5 edges of As to Xe. Measured maxima lie at 1.2 to 1.9 times
+    #: our atom's energy above the onset, those of atoms at their orbital's energy at 1.1 to 1.2;
+    #: their first 100 eV have 0.5 to 0.7 of its strength (tools/published)
+    delayed_spread: float = 0.28
+    delayed_mean: float = 1.1
+    delayed_weight: float = 0.7
 
     # -- energies ----------------------------------------------------------------------
     #: standard deviation of the chemical shift, element by element [eV], rounded to 1 eV;
     #: oxides and fluorides shift further (``chemistry.oxidation_shifts_ev``)
     chemical_shift_ev: float = 1.0
-    #: True for Annys et al.'s uniform integers within ± the two shifts
+    #: standard deviation of the onset of one shell against an element's others [eV]
+    edge_shift_ev: float = 0.7
+    #: True for Annys et al.'s uniform integers: the chemical shift of each edge, and the
+    #: instrument's, within ± ``chemical_shift_ev`` and ``instrumental_shift_ev``
     integer_shifts: bool = False
     instrumental_shift_ev: float = 1.5
     wide_shift_fraction: float = 0.25
@@ -113,8 +124,10 @@ class SimulationRecipe:
     #: jump ratio of one edge drawn at random from those in the window, log-uniform
     jump_ratio: Range = (0.04, 6.0)
     jump_ratio_log: bool = True
+    #: fraction of the records from below 130 eV with the tail of plasmons on the power law
+    plasmon_tail_fraction: float = 0.35
     #: fraction of records whose background has been subtracted, and what is left of it
-    subtracted_fraction: float = 0.12
+    subtracted_fraction: float = 0.15
     subtracted_residual: float = 0.05
 
     # -- detector ----------------------------------------------------------------------
@@ -132,10 +145,15 @@ class SimulationRecipe:
     #: fraction of records with a detector baseline that rises or falls over the record
     baseline_fraction: float = 0.05
     #: fraction of records joined from two with different gain
-    gain_step_fraction: float = 0.03
+    gain_step_fraction: float = 0.04
     gain_step: Range = (0.02, 0.6)
+    #: least fraction of edge-free records with each of the faults above and below, smoothing
+    #: apart, that this recipe has
+    empty_faults: float = 0.25
     #: fraction of records whose first or last channels are shaded, or too bright
     shading_fraction: float = 0.08
+    #: fraction of records with a few single channels far too high (cosmic rays, hot pixels)
+    spike_fraction: float = 0.04
     #: fraction of records that were smoothed, and how far [channels]
     smoothed_fraction: float = 0.2
     smoothing: Range = (1.0, 4.0)
@@ -154,6 +172,7 @@ class SimulationRecipe:
             ("edges", ("all", "major")),
             ("window", ("free", "edges")),
             ("labels", ("detectable", "all")),
+            ("zero_loss", ("gaussian", "lorentzian")),
             ("system", ("gos", "gaussian")),
         ):
             if getattr(self, name) not in allowed:
@@ -161,6 +180,17 @@ class SimulationRecipe:
                     f"simulation parameter {name} is {getattr(self, name)!r}; "
                     f"choose one of {', '.join(allowed)}"
                 )
+        unknown = [s for s in self.elements_left_out if s not in ELEMENTS]
+        if unknown or len(set(self.elements_left_out)) >= len(ELEMENTS):
+            raise ValueError(
+                f"simulation parameter elements_left_out is {self.elements_left_out}; it takes "
+                "symbols of the element list, and not all of them"
+            )
+        if self.bond_fraction > 0 and self.fine_structure_degree[1] < 3:
+            raise ValueError(
+                f"simulation parameter fine_structure_degree is {self.fine_structure_degree}; "
+                "bonds have three peaks: give at least 3 as the larger number, or bond_fraction 0"
+            )
         for f in fields(self):
             value = getattr(self, f.name)
             if f.type in ("Range", "tuple[int, int]"):

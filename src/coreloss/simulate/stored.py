@@ -86,7 +86,8 @@ def split_files(folder: Path, split: str) -> list[SpectrumFile]:
 def read_rows(files: list[SpectrumFile], blocks: NDArray[np.int64]) -> StoredSpectra:
     """Spectra of blocks (n_blocks, 3) of (file, first row, rows), in their order.
 
-    A spectrum of 1 eV channels from 0 eV begins at its first channel that is not zero.
+    A spectrum begins at its first channel that is not zero. The files' channels are those of
+    their ``energies``; 1 eV from 0 eV where they name none.
     """
     import h5py
 
@@ -95,13 +96,25 @@ def read_rows(files: list[SpectrumFile], blocks: NDArray[np.int64]) -> StoredSpe
     present = np.zeros((total, len(ELEMENTS)), dtype=bool)
     snr = np.zeros((total, len(ELEMENTS)), dtype=np.float32)
     known = True
+    start, step = 0.0, 1.0
     begins = np.cumsum(blocks[:, 2]) - blocks[:, 2]
     order = np.argsort(blocks[:, 0], kind="stable")  # each file is opened once
     for number in np.unique(blocks[:, 0]):
         entry = files[number]
         with h5py.File(entry.path) as file:
+            width = file["spectra"].shape[1]
+            # the published files are on 0 … 3071 eV, and do not say so
+            own = np.asarray(file["energies"]) if "energies" in file else np.arange(width)
             if spectra is None:
-                spectra = np.zeros((total, file["spectra"].shape[1]), dtype=np.float32)
+                spectra = np.zeros((total, width), dtype=np.float32)
+                energies = own
+                start = float(energies[0])
+                step = float(energies[-1] - start) / (energies.size - 1)
+            elif own.shape != energies.shape or not np.allclose(own, energies):
+                raise ValueError(
+                    f"{entry.path}: has another energy axis than {files[blocks[0, 0]].path}; "
+                    "keep spectra of one axis in a folder"
+                )
             for i in order[blocks[order, 0] == number]:
                 first, rows = int(blocks[i, 1]), int(blocks[i, 2])
                 to, of = slice(begins[i], begins[i] + rows), slice(first, first + rows)
@@ -120,8 +133,8 @@ def read_rows(files: list[SpectrumFile], blocks: NDArray[np.int64]) -> StoredSpe
     moved[np.arange(spectra.shape[1]) >= size[:, None]] = 0.0
     return StoredSpectra(
         moved,
-        first_channel.astype(float),
-        np.ones(total),
+        start + step * first_channel,
+        np.full(total, step),
         size.astype(np.int64),
         present,
         snr if known else None,

@@ -31,7 +31,8 @@ def add_near_edge(
     draws: Draws,
     rows: NDArray[np.int64],
     element: NDArray[np.int64],
-    chemical: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    group_weight: NDArray[np.float64],
     recipe: SimulationRecipe,
     library: EdgeLibrary,
     put: Any,
@@ -43,8 +44,12 @@ def add_near_edge(
     shapes : array, (n_used, n_grid) [1/eV]
         Of the used slots; changed in place.
     draws : Draws
-    rows, element, chemical : ndarray, (n_used,) int
-        Spectrum, element and chemical shift [eV] of each.
+    rows, element : ndarray, (n_used,) int
+        Spectrum and element of each.
+    shift : ndarray, (n_used, n_groups) int [eV]
+        How far each shell group's onset lies above the library's.
+    group_weight : ndarray, (n_used, n_groups)
+        Strength of each shell group over the library's.
     put : callable
         Takes NumPy arrays to the namespace and device of ``shapes``.
 
@@ -59,14 +64,14 @@ def add_near_edge(
     within = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
     group = library.first[element][used] + within
     spectrum = rows[used]
-    onset = library.onset_ev[group] + chemical[used]
+    onset = library.onset_ev[group] + shift[used, group]
     in_range = (onset > draws.start_ev[spectrum] - 30.0) & (onset < draws.end_ev[spectrum])
     used, group, spectrum, onset = (a[in_range] for a in (used, group, spectrum, onset))
     n = used.size
-    height = library.height[group]
+    height = library.height[group] * group_weight[used, group]
 
     # where and how strong: the edge itself and its spin-orbit partner
-    second = library.second_ev[group] + chemical[used]
+    second = library.second_ev[group] + shift[used, group]
     share = library.second_share[group]
     light = (library.element <= ELEMENTS.index("F")) & (np.array(library.name) == "K")
     bonds = light[group] & (rng.uniform(size=n) < recipe.bond_fraction)
@@ -115,7 +120,8 @@ def add_near_edge(
     shapes[:] = xp.maximum(shapes, recipe.fine_structure_floor * smooth)
 
     if recipe.white_lines:
-        _white_lines(xp, rng, shapes, used, group, onset, second, height, library, put)
+        resonances = recipe.giant_resonances
+        _white_lines(xp, rng, shapes, used, group, onset, second, height, library, resonances, put)
     shapes[:] = xp.clip(shapes, 0.0, None)
     return {"used": used, "group": group, "spectrum": spectrum, "onset": onset}
 
@@ -144,6 +150,7 @@ def _white_lines(
     second: NDArray[np.float64],
     height: NDArray[np.float64],
     library: EdgeLibrary,
+    resonances: bool,
     put: Any,
 ) -> None:
     """Add white lines (pseudo-Voigt doublets, each split once) and pre-resonance lines."""
@@ -154,7 +161,7 @@ def _white_lines(
             for k in keys
         ]
     )
-    giant = np.array([k in GIANT_RESONANCES for k in keys])
+    giant = np.array([resonances and k in GIANT_RESONANCES for k in keys])
     values = table[group]
     has = values[:, 1] > 0
     if has.any():

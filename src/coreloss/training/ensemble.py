@@ -12,7 +12,7 @@ import numpy as np
 
 from coreloss.identification import ModelBundle, load_model
 from coreloss.identification.bundle import ModelError
-from coreloss.simulate import SimulationRecipe, simulate
+from coreloss.simulate import simulate, simulation_from_table
 from coreloss.training.calibration import scored
 from coreloss.training.loop import train_one
 from coreloss.training.parallel import Ranks
@@ -117,7 +117,7 @@ def combine_bundles(
             f"{bundles[0].path}: its card has no forward model to calibrate with; "
             "export the model again"
         )
-    recipe = SimulationRecipe.from_dict(training["simulation"], source=str(bundles[0].path))
+    recipe = simulation_from_table(training["simulation"], source=str(bundles[0].path))
     names = [f"{i}-{_kind(bundle)}" for i, bundle in enumerate(bundles, start=1)]
     card: dict[str, Any] = {
         "format": 1,
@@ -151,9 +151,7 @@ def _seen(bundle: ModelBundle) -> int:
     return int(bundle.card.get("training", {}).get("spectra_seen", 0))
 
 
-def _predicted(
-    bundle: ModelBundle, recipe: SimulationRecipe, n: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _predicted(bundle: ModelBundle, recipe: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits of the uncalibrated mean and labels of n newly simulated spectra."""
     logits, present = [], []
     for number, begin in enumerate(range(0, n, _CHUNK)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from coreloss.edges import ELEMENTS
 from coreloss.simulate.stored import SpectrumFile, StoredSpectra, read_rows, split_files
 from coreloss.training.source import Records
 
@@ -31,9 +33,20 @@ class FileSource:
         Spectra in a chunk.
     seed : int
     device : optional
+    elements : sequence of str
+        Of the labels' columns.
     """
 
-    def __init__(self, folder: str | Path, chunk: int, seed: int, *, device: Any = "cpu") -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        chunk: int,
+        seed: int,
+        *,
+        device: Any = "cpu",
+        elements: Sequence[str] = ELEMENTS,
+    ) -> None:
+        self.columns = np.array([ELEMENTS.index(symbol) for symbol in elements])
         self.folder, self.size, self.seed, self.device = Path(folder), chunk, seed, device
         self.files = split_files(self.folder, "training")
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.zeros((0, 3), dtype=np.int64))
@@ -92,8 +105,8 @@ class FileSource:
             stored.offset[order],
             stored.dispersion[order],
             stored.size[order],
-            stored.present[order],
-            None if stored.snr is None else stored.snr[order],
+            stored.present[order][:, self.columns],
+            None if stored.snr is None else stored.snr[order][:, self.columns],
         )
 
 

@@ -22,10 +22,15 @@ from coreloss.training import checkpoint, parallel
 from coreloss.training.distill import Teacher
 from coreloss.training.loss import ambiguity_weights, multilabel_loss
 from coreloss.training.metrics import balanced_threshold, exact_match_rate, weighted_scores
+from coreloss.training.muon import Muon
 from coreloss.training.recipe import Schedule, TrainingRecipe, load_training_recipe
 from coreloss.training.source import open_source
 
-__all__ = ["build_network", "train"]
+__all__ = ["DivergedError", "build_network", "train"]
+
+
+class DivergedError(ValueError):
+    """The loss became infinite or no number."""
 
 
 def build_network(recipe: TrainingRecipe) -> nn.Module:
@@ -169,6 +174,16 @@ def _write(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
+def _optimiser(network: nn.Module, plan: Schedule) -> torch.optim.Optimizer:
+    if plan.optimiser == "muon":
+        return Muon(network, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    if plan.optimiser == "adamw":
+        return torch.optim.AdamW(
+            network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
+    return torch.optim.Adam(network.parameters(), lr=plan.learning_rate)
+
+
 class _Run:
     """State of one training run."""
 
@@ -191,12 +206,7 @@ class _Run:
         if ranks.number > 1:
             parallel.share_batch_norm(self.network)
         self.mean = {k: v.clone() for k, v in self.network.state_dict().items()}
-        kind = torch.optim.AdamW if self.plan.optimiser == "adamw" else torch.optim.Adam
-        self.optimiser = kind(
-            self.network.parameters(),
-            lr=self.plan.learning_rate,
-            weight_decay=self.plan.weight_decay if self.plan.optimiser == "adamw" else 0.0,
-        )
+        self.optimiser = _optimiser(self.network, self.plan)
         self.spectra = 0
         self.start: dict[str, Any] = {}  # the run whose weights this one began with
         self.factor = 1.0  # of the learning rate, under the plateau schedule
@@ -333,10 +343,13 @@ class _Run:
             if plan.gradient_clip:
                 nn.utils.clip_grad_norm_(self.network.parameters(), plan.gradient_clip)
             self.optimiser.step()
-            self._average(self.spectra + begin)
+            if plan.ema:
+                self._average(self.spectra + begin)
             total += float(loss.detach())
+        if not plan.ema:  # the weights themselves, wanted between chunks only
+            self._average(self.spectra)
         if not math.isfinite(total):
-            raise ValueError(
+            raise DivergedError(
                 f"{self.folder}: the loss is {total} after {self.spectra + plan.chunk:,} spectra; "
                 "lower learning_rate or set gradient_clip, and train again"
             )

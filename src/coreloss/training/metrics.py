@@ -62,9 +62,19 @@ def balanced_threshold(
 
 
 def exact_threshold(
-    present: NDArray[np.bool_], probability: NDArray[np.floating], *, steps: int = 61
+    present: NDArray[np.bool_],
+    probability: NDArray[np.floating],
+    *,
+    steps: int = 61,
+    tolerance: float = 0.0,
 ) -> float:
-    """The threshold in 0.2 … 0.8 at which most spectra are exactly right."""
+    """The threshold in 0.2 … 0.8 at which most spectra are exactly right.
+
+    With a ``tolerance``, the highest at which no more than that share fewer are: what is hardly
+    lost in exactness then saves false alarms.
+    """
     candidates = np.linspace(0.2, 0.8, steps)
-    rates = [exact_match_rate(present, probability >= t) for t in candidates]
-    return float(candidates[int(np.argmax(rates))])
+    rates = np.array([exact_match_rate(present, probability >= t) for t in candidates])
+    if tolerance <= 0.0:
+        return float(candidates[rates.argmax()])
+    return float(candidates[rates >= rates.max() - tolerance][-1])

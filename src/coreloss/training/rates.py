@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from coreloss.training.parallel import Ranks
 from coreloss.training.recipe import TrainingRecipe
@@ -22,13 +23,14 @@ def best_rate(
 
     Each rate trains the recipe's network on its first ``grid_spectra`` in a folder of its
     own, so a killed search goes on where it was. The highest validation F1 decides, among
-    equals the least loss; ``learning_rates.json`` keeps the scores.
+    equals the least loss; ``learning_rates.json`` keeps the scores, null for a rate at which
+    the loss became infinite. Raises ValueError where all of them did.
     """
-    from coreloss.training.loop import train_one
+    from coreloss.training.loop import DivergedError, train_one
 
     plan = recipe.schedule
     if not (folder / _FILE).is_file():
-        scores = {}
+        scores: dict[str, Any] = {}
         spectra = max(plan.grid_spectra // plan.chunk, 1) * plan.chunk
         for rate in plan.learning_rate_grid:
             trial = replace(
@@ -38,19 +40,23 @@ def best_rate(
                 spectra=spectra,
                 validate_every=spectra,
             )
-            outcome = train_one(
-                replace(recipe, schedule=trial),
-                folder / f"rate-{rate:g}",
-                ranks,
-                device,
-                True,
-                None,
-                quiet,
-            )
+            place = folder / f"rate-{rate:g}"
+            tried = replace(recipe, schedule=trial)
+            try:
+                outcome = train_one(tried, place, ranks, device, True, None, quiet)
+            except DivergedError:
+                scores[f"{rate:g}"] = None
+                continue
             scores[f"{rate:g}"] = {key: outcome[key] for key in ("f1", "loss")}
+        good = {key: value for key, value in scores.items() if value is not None}
+        if not good:
+            raise ValueError(
+                f"{folder}: the loss becomes infinite at every rate of learning_rate_grid; "
+                "give lower ones"
+            )
         if ranks.first:
             partial = folder / f".{_FILE}.{os.getpid()}"
-            best = max(scores, key=lambda key: (scores[key]["f1"], -scores[key]["loss"]))
+            best = max(good, key=lambda key: (good[key]["f1"], -good[key]["loss"]))
             text = json.dumps({"chosen": float(best), "scores": scores}, indent=1)
             partial.write_text(text + "\n", encoding="utf-8")
             os.replace(partial, folder / _FILE)

@@ -31,7 +31,7 @@ class Schedule:
     batch_size: int = 256
     #: spectra simulated at a time, a multiple of ``batch_size``
     chunk: int = 4096
-    #: 'adam' or 'adamw'
+    #: 'adam', 'adamw' or 'muon'
     optimiser: str = "adamw"
     learning_rate: float = 2e-3
     #: learning rates of which the best is taken: each trains the same new network on the first
@@ -68,8 +68,8 @@ class Schedule:
     checkpoint_seconds: float = 120.0
 
     def __post_init__(self) -> None:
-        if self.optimiser not in ("adam", "adamw"):
-            raise ValueError(f"optimiser is {self.optimiser!r}; choose adam or adamw")
+        if self.optimiser not in ("adam", "adamw", "muon"):
+            raise ValueError(f"optimiser is {self.optimiser!r}; choose adam, adamw or muon")
         if self.schedule not in ("cosine", "plateau"):
             raise ValueError(f"schedule is {self.schedule!r}; choose cosine or plateau")
         if self.batch_size < 1 or self.chunk % self.batch_size:

@@ -97,6 +97,10 @@ def open_source(recipe: TrainingRecipe, device: Any) -> Source:
         from coreloss.training.files import FileSource
 
         return FileSource(
-            recipe.data.folder, recipe.schedule.chunk, recipe.schedule.seed, device=device
+            recipe.data.folder,
+            recipe.schedule.chunk,
+            recipe.schedule.seed,
+            device=device,
+            elements=recipe.simulation.elements,
         )
     return _Simulator(recipe, device)

@@ -12,16 +12,27 @@ from numpy.typing import NDArray
 
 from coreloss.simulate.detector import Noise
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
+from coreloss.simulate.gaussian.recorded import (
+    WITHIN_EV,
+    RecordDraws,
+    axis_errors,
+    detectability,
+    draw_record,
+    log_uniform,
+    on_channels,
+    windows,
+)
 from coreloss.simulate.gaussian.shapes import EdgeShape, read_shapes, shipped_shapes
 from coreloss.simulate.gos import SimulatedBatch
 
-__all__ = ["GaussianDraws", "ShapeTable", "assembled", "shape_table", "simulate_gaussian"]
+__all__ = ["GaussianDraws", "ShapeTable", "assembled", "draw", "shape_table", "simulate_gaussian"]
 
 _CHUNK = 256
 _BEFORE_EV = 30.0  # of a shape's table below its onset
 _LONGEST_EV = 85.0  # of a shape above its onset; the rest is extension
-_SPAN_EV = 200.0  # of a shape's table
+_SPAN_EV = 200.0  # of a shape's table; twice that where plural scattering moves it up
 _MARGIN_EV = 3.0  # of a record around an onset it shows
+_PUBLISHED_EXPONENT = 1.88  # mean power of the paper's backgrounds
 _FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 Floats = NDArray[np.float64]
@@ -37,6 +48,10 @@ class ShapeTable:
     shapes : tuple of EdgeShape
     transform : ndarray, (n_shapes, width // 2 + 1) complex64
         Fourier transform of each shape on ``width`` channels.
+    tail : ndarray, (n_shapes, width // 2 + 1) complex64
+        That of its steps alone.
+    power : ndarray, (n_shapes,) [eV]
+        Integral of the squared shape over the first 20 eV, its peak being 1.
     first : ndarray, (n_shapes,) int
         Channel of the record at which a shape's table begins.
     last : ndarray, (n_shapes,) int
@@ -49,6 +64,8 @@ class ShapeTable:
 
     shapes: tuple[EdgeShape, ...]
     transform: NDArray[np.complex64]
+    tail: NDArray[np.complex64]
+    power: Floats
     first: Ints
     last: Ints
     onset_ev: Floats
@@ -62,7 +79,11 @@ class ShapeTable:
 
 @lru_cache(maxsize=8)
 def _table(
-    libraries: tuple[str, ...], edges: tuple[str, ...], start_ev: float, dispersion_ev: float
+    libraries: tuple[str, ...],
+    edges: tuple[str, ...],
+    start_ev: float,
+    dispersion_ev: float,
+    span_ev: float,
 ) -> ShapeTable:
     known: list[EdgeShape] = []
     for name in libraries:
@@ -74,25 +95,33 @@ def _table(
             f"edge libraries {', '.join(libraries)} hold no shape of {', '.join(missing)}; "
             "add a library that does, or leave these out of 'edges'"
         )
-    width = 2 ** int(np.ceil(np.log2(_SPAN_EV / dispersion_ev)))
-    transform = np.empty((len(shapes), width // 2 + 1), dtype=np.complex64)
-    first, last, onset = [], [], []
+    width = 2 ** int(np.ceil(np.log2(span_ev / dispersion_ev)))
+    transform = np.empty((2, len(shapes), width // 2 + 1), dtype=np.complex64)
+    first, last, onset, power = [], [], [], []
     for row, shape in enumerate(shapes):
         begin = round((shape.onset_ev - _BEFORE_EV - start_ev) / dispersion_ev)
         energies = start_ev + dispersion_ev * (begin + np.arange(width))
         end = min(shape.end_ev, shape.onset_ev + _LONGEST_EV)
-        values = shape.intensity(np.minimum(energies, end))
+        values = np.zeros((2, width))
+        values[0] = shape.intensity(np.minimum(energies, end))
+        for step in shape.steps:
+            values[1] += step.intensity(np.minimum(energies, end))
         values *= np.where(energies > end, (energies / end) ** -2.8, 1.0)
         # down to nothing before the transform's period ends, or it would come round to the start
         position = (np.arange(width) / width - 0.70) / 0.15
         values *= 0.5 * (1.0 + np.cos(np.pi * np.clip(position, 0.0, 1.0)))
-        transform[row] = np.fft.rfft(values / values.max())
+        values /= values[0].max()
+        transform[:, row] = np.fft.rfft(values)
+        near = (energies >= shape.onset_ev) & (energies < shape.onset_ev + WITHIN_EV)
+        power.append(float(np.sum(values[0, near] ** 2) * dispersion_ev))
         first.append(begin)
         last.append(round((end - energies[0]) / dispersion_ev))
         onset.append(shape.onset_ev)
     return ShapeTable(
         shapes,
-        transform,
+        transform[0],
+        transform[1],
+        np.array(power),
         np.array(first),
         np.array(last),
         np.array(onset),
@@ -103,7 +132,8 @@ def _table(
 
 def shape_table(recipe: GaussianRecipe) -> ShapeTable:
     """The shapes a recipe draws from; raises ValueError where it asks for edges without any."""
-    return _table(recipe.libraries, recipe.edges, recipe.range_ev[0], recipe.dispersion_ev)
+    span = _SPAN_EV * (2.0 if recipe.thickness[1] > 0 else 1.0)
+    return _table(recipe.libraries, recipe.edges, recipe.range_ev[0], recipe.dispersion_ev, span)
 
 
 @dataclass
@@ -120,6 +150,8 @@ class GaussianDraws:
     frame : int, of the noise filter [channels]; 1 leaves the noise white
     noise, white : standard deviation of the noise before the filter, and of white noise
     start_ev, end_ev : of the record, true energies
+    record : RecordDraws or None
+        What the paper does not have.
     """
 
     shape: Ints
@@ -135,10 +167,12 @@ class GaussianDraws:
     white: Floats
     start_ev: Floats
     end_ev: Floats
+    record: RecordDraws | None = None
 
     def take(self, rows: Any) -> GaussianDraws:
         """The parameters of some of the spectra."""
-        return GaussianDraws(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        taken = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "record"}
+        return GaussianDraws(**taken, record=self.record and self.record.take(rows))
 
 
 def simulate_gaussian(
@@ -153,21 +187,23 @@ def simulate_gaussian(
     if n < 1:
         raise ValueError(f"asked for {n} spectra; at least one is needed")
     rng = np.random.default_rng(seed)
-    return assembled(recipe, _draw(rng, n, recipe), rng, xp=xp, device=device)
+    return assembled(recipe, draw(rng, n, recipe), rng, xp=xp, device=device)
 
 
-def _log_uniform(rng: np.random.Generator, limits: tuple[float, float], n: int) -> Floats:
-    return np.exp(rng.uniform(np.log(limits[0]), np.log(limits[1]), n))
-
-
-def _draw(rng: np.random.Generator, n: int, recipe: GaussianRecipe) -> GaussianDraws:
+def draw(
+    rng: np.random.Generator, n: int, recipe: GaussianRecipe, *, first: int | None = None
+) -> GaussianDraws:
+    """Parameters of n spectra; ``first`` is an element that each holds unless it is empty."""
     table = shape_table(recipe)
     slots = len(recipe.edge_counts)
     chance = np.array(recipe.edge_counts) / sum(recipe.edge_counts)
     number = rng.choice(np.arange(1, slots + 1), size=n, p=chance)
     number[rng.uniform(size=n) < recipe.empty_fraction] = 0
     # the first columns of a random order: elements without repetition
-    element = np.argsort(rng.uniform(size=(n, len(recipe.edges))), axis=1)[:, :slots]
+    place = rng.uniform(size=(n, len(recipe.edges)))
+    if first is not None:
+        place[:, first] = -1.0
+    element = np.argsort(place, axis=1)[:, :slots]
     pick = rng.uniform(size=(n, slots))
     shape = np.full((n, slots), -1)
     jump = np.zeros((n, slots))
@@ -175,7 +211,10 @@ def _draw(rng: np.random.Generator, n: int, recipe: GaussianRecipe) -> GaussianD
         rows = table.of(index)
         mine = element == index
         shape[mine] = rows[(pick[mine] * rows.size).astype(np.int64)]
-        jump[mine] = rng.uniform(recipe.jump_ratio_min, highest, int(mine.sum()))
+        if recipe.jump_ratio_draw == "uniform":
+            jump[mine] = rng.uniform(recipe.jump_ratio_min, highest, int(mine.sum()))
+        else:
+            jump[mine] = log_uniform(rng, (recipe.jump_ratio_min, highest), int(mine.sum()))
     shape[np.arange(slots)[None, :] >= number[:, None]] = -1
     onset = np.where(shape >= 0, table.onset_ev[shape], np.inf)
     order = np.argsort(onset, axis=1, kind="stable")
@@ -185,13 +224,14 @@ def _draw(rng: np.random.Generator, n: int, recipe: GaussianRecipe) -> GaussianD
     while low.any():  # what the limit cuts off is drawn anew
         exponent[low] = rng.normal(*recipe.background_exponent, int(low.sum()))
         low = exponent <= recipe.background_exponent_min
-    start, end = (np.full(n, edge) for edge in recipe.range_ev)
-    cut = rng.uniform(size=n) < recipe.window_fraction
-    length = _log_uniform(rng, recipe.window_ev, n)
-    length = np.minimum(length, end - start)
-    begin = rng.uniform(start, end - length)
-    white = _log_uniform(rng, recipe.white_noise, n)
-    white *= (recipe.range_ev[1] / recipe.range_ev[0]) ** -exponent
+    start, end = windows(rng, onset, recipe)
+    shift, stretch = axis_errors(rng, start, end, recipe)
+    lowest = (end / recipe.range_ev[0]) ** -exponent
+    white = log_uniform(rng, recipe.white_noise, n) * lowest
+    noise = recipe.noise * rng.uniform(*recipe.noise_factor, n)
+    noise = np.where(rng.uniform(size=n) < recipe.filtered_noise_fraction, noise, 0.0)
+    if recipe.noise_over == "end":
+        noise *= lowest / (recipe.range_ev[1] / recipe.range_ev[0]) ** -_PUBLISHED_EXPONENT
     return GaussianDraws(
         shape=np.take_along_axis(shape, order, axis=1),
         jump_ratio=np.take_along_axis(jump, order, axis=1),
@@ -199,13 +239,14 @@ def _draw(rng: np.random.Generator, n: int, recipe: GaussianRecipe) -> GaussianD
         fwhm_ev=rng.uniform(*recipe.fwhm_ev, n),
         hwhm_ev=rng.uniform(*recipe.hwhm_ev, n),
         exponent=exponent,
-        shift_ev=rng.uniform(-recipe.shift_ev, recipe.shift_ev, n),
-        stretch=1.0 + rng.uniform(-recipe.stretch, recipe.stretch, n),
+        shift_ev=shift,
+        stretch=stretch,
         frame=rng.choice(np.array(recipe.frames), size=n),
-        noise=recipe.noise * rng.uniform(*recipe.noise_factor, n),
+        noise=noise,
         white=np.where(rng.uniform(size=n) < recipe.white_noise_fraction, white, 0.0),
-        start_ev=np.where(cut, begin, start),
-        end_ev=np.where(cut, begin + length, end),
+        start_ev=start,
+        end_ev=end,
+        record=draw_record(rng, n, slots, recipe),
     )
 
 
@@ -225,22 +266,30 @@ def assembled(
     noise = Noise(namespace, int(rng.integers(2**62)), device)
     table = shape_table(recipe)
     channels = round((recipe.range_ev[1] - recipe.range_ev[0]) / recipe.dispersion_ev) + 1
-    first = np.rint((draws.start_ev - recipe.range_ev[0]) / recipe.dispersion_ev).astype(np.int64)
-    last = np.rint((draws.end_ev - recipe.range_ev[0]) / recipe.dispersion_ev).astype(np.int64)
+    first_ev, size = _recorded(recipe, draws, channels)
+    parts = []
+    for begin in range(0, size.size, _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        chunk = _Chunk(namespace, noise, recipe, table, draws.take(rows), channels)
+        parts.append(chunk.records(first_ev[rows], size[rows], int(size.max())))
+    counts = parts[0][0] if len(parts) == 1 else namespace.concat([p[0] for p in parts], axis=0)
+    height, below, mean = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
+    inside = namespace.asarray(np.arange(int(size.max()))[None, :] < size[:, None], device=device)
+    return _labelled(recipe, table, draws, counts * inside, (height, below, mean), first_ev, size)
+
+
+def _recorded(recipe: GaussianRecipe, draws: GaussianDraws, channels: int) -> tuple[Floats, Ints]:
+    """Centre of the first channel [eV, true] and number of channels of each record."""
+    low, step = recipe.range_ev[0], recipe.dispersion_ev
+    if draws.record is not None:
+        width = draws.record.channel_ev
+        size = ((draws.end_ev - draws.start_ev) / width).astype(np.int64)
+        return draws.start_ev + 0.5 * width, np.maximum(size, 8)
+    first = np.rint((draws.start_ev - low) / step).astype(np.int64)
+    last = np.rint((draws.end_ev - low) / step).astype(np.int64)
     first = np.clip(first, 0, channels - 8)
     size = np.clip(last, first + 7, channels - 1) + 1 - first
-    parts = []
-    for begin in range(0, first.size, _CHUNK):
-        rows = slice(begin, begin + _CHUNK)
-        parts.append(
-            _Chunk(namespace, noise, recipe, table, draws.take(rows), channels).records(
-                first[rows], int(size.max())
-            )
-        )
-    counts = parts[0][0] if len(parts) == 1 else namespace.concat([c for c, _ in parts], axis=0)
-    height = np.concatenate([h for _, h in parts])
-    inside = namespace.asarray(np.arange(int(size.max()))[None, :] < size[:, None], device=device)
-    return _labelled(recipe, table, draws, counts * inside, height, first, size)
+    return np.asarray(low + step * first), size.astype(np.int64)
 
 
 class _Chunk:
@@ -264,29 +313,46 @@ class _Chunk:
     def put(self, values: Any, dtype: Any = np.float32) -> Any:
         return self.xp.asarray(np.asarray(values, dtype=dtype), device=self.device)
 
-    def records(self, first: Ints, width: int) -> tuple[Any, Floats]:
-        """Counts (n, width) from channel ``first`` on, and the edges' heights (n, n_slots)."""
-        xp = self.xp
-        background = xp.exp(-self.put(self.draws.exponent[:, None]) * self.log_e)
-        total, height = background, np.zeros(self.draws.shape.shape)
-        for slot in range(self.draws.shape.shape[1]):
-            rows = np.nonzero(self.draws.shape[:, slot] >= 0)[0]
+    def records(
+        self, first_ev: Floats, size: Ints, width: int
+    ) -> tuple[Any, Floats, Floats, Floats]:
+        """Counts (n, width) from ``first_ev`` on; of each edge its height and what is below it
+        at its onset, (n, n_slots); mean of each record, (n,)."""
+        xp, draws, recipe = self.xp, self.draws, self.recipe
+        background = xp.exp(-self.put(draws.exponent[:, None]) * self.log_e)
+        total = background
+        if draws.record is not None:
+            lowest = (draws.end_ev / recipe.range_ev[0]) ** -draws.exponent
+            total = background + self.put((draws.record.level * lowest)[:, None])
+        height, under = np.zeros(draws.shape.shape), np.zeros(draws.shape.shape)
+        for slot in range(draws.shape.shape[1]):
+            rows = np.nonzero(draws.shape[:, slot] >= 0)[0]
             if rows.size == 0:
                 continue
             index = self.put(rows, np.int64)
-            below = background if self.recipe.jump_ratio_over == "background" else total
+            below = background if recipe.jump_ratio_over == "background" else total
             edge, level = self._edge(rows, slot, below[index])
             height[rows, slot] = np.asarray(level.tolist())
+            under[rows, slot] = height[rows, slot] / draws.jump_ratio[rows, slot]
             if rows.size == self.n:
                 total = total + edge
             else:
                 total = xp.asarray(total, copy=True)
                 total[index] = total[index] + edge
         total = total + self._noise()
-        if width == self.channels:
-            return total, height
-        index = np.minimum(first[:, None] + np.arange(width)[None, :], self.channels - 1)
-        return xp.take_along_axis(total, self.put(index, np.int64), axis=1), height
+        if draws.record is not None:
+            counts, mean = on_channels(
+                xp, self.noise, total, first_ev, size, draws.record, draws.white, recipe
+            )
+            if counts.shape[1] < width:
+                blank = xp.zeros((self.n, width - counts.shape[1]), device=self.device)
+                counts = xp.concat([counts, blank], axis=1)
+            return counts, height, under, mean
+        first = np.rint((first_ev - recipe.range_ev[0]) / recipe.dispersion_ev).astype(np.int64)
+        if width < self.channels or first.any():
+            index = np.minimum(first[:, None] + np.arange(width)[None, :], self.channels - 1)
+            total = xp.take_along_axis(total, self.put(index, np.int64), axis=1)
+        return total, height, under, np.zeros(self.n)
 
     def _edge(self, rows: Ints, slot: int, below: Any) -> tuple[Any, Any]:
         """The edges of one slot, (n_rows, channels), and their heights above ``below``."""
@@ -296,9 +362,18 @@ class _Chunk:
         frequency = np.fft.rfftfreq(table.width, self.recipe.dispersion_ev)[None, :]
         sigma, hwhm = draws.fwhm_ev[rows, None] / _FWHM, draws.hwhm_ev[rows, None]
         spread = np.exp(-2.0 * np.pi * frequency * (np.pi * sigma**2 * frequency + hwhm))
-        local = xp.fft.irfft(
-            self.put(table.transform[shape] * spread, np.complex64), n=table.width, axis=1
-        )
+        transform = table.transform[shape]
+        if draws.record is not None:
+            record = draws.record
+            peaks = record.peaks[rows, slot][:, None]
+            transform = peaks * transform + (1.0 - peaks) * table.tail[shape]
+            if record.thickness.any():
+                # Poisson's series of plasmons (Egerton 2011, section 4.1), each a Gaussian
+                lost, width = record.plasmon_ev[rows, None], record.plasmon_fwhm_ev[rows, None]
+                plasmon = np.exp(-2.0 * np.pi * frequency * (
+                    np.pi * (width / _FWHM) ** 2 * frequency + 1j * lost))  # fmt: skip
+                spread = spread * np.exp(record.thickness[rows, None] * plasmon)
+        local = xp.fft.irfft(self.put(transform * spread, np.complex64), n=table.width, axis=1)
         last = table.last[shape][:, None]
         place = np.arange(table.width)[None, :]
         local = local * self.put((place <= last) / 1.0)
@@ -337,7 +412,7 @@ class _Chunk:
         mean = xp.take_along_axis(total, self.put(ends, np.int64), axis=1)
         mean = mean - total[:, : self.channels]
         out = xp.astype(mean, xp.float32) * self.put((draws.noise / draws.frame)[:, None])
-        if draws.white.any():
+        if draws.white.any() and draws.record is None:
             out = out + self.noise.normal((self.n, self.channels)) * self.put(draws.white[:, None])
         return out
 
@@ -347,13 +422,15 @@ def _labelled(
     table: ShapeTable,
     draws: GaussianDraws,
     counts: Any,
-    height: Floats,
-    first: Ints,
+    levels: tuple[Floats, Floats, Floats],
+    first_ev: Floats,
     size: Ints,
 ) -> SimulatedBatch:
     n = size.size
-    start = recipe.range_ev[0] + recipe.dispersion_ev * first
-    end = start + recipe.dispersion_ev * (size - 1)
+    record, (height, below, mean) = draws.record, levels
+    width = recipe.dispersion_ev if record is None else record.channel_ev
+    start = first_ev
+    end = start + width * (size - 1)
     spectrum, slot = np.nonzero(draws.shape >= 0)
     shape = draws.shape[spectrum, slot]
     onset = table.onset_ev[shape]
@@ -362,16 +439,32 @@ def _labelled(
     onset = onset[shown]
     in_range = np.zeros((n, len(recipe.elements)), dtype=bool)
     in_range[spectrum, table.element[shape]] = True
-    deviation = np.sqrt(draws.noise**2 / draws.frame + draws.white**2)[spectrum]
     level = height[spectrum, slot]
+    if record is None:
+        deviation = np.sqrt(draws.noise**2 / draws.frame + draws.white**2)[spectrum]
+        ratio = level / np.maximum(deviation, 1e-30)
+    else:
+        ratio = detectability(
+            onset,
+            start[spectrum],
+            end[spectrum],
+            below[spectrum, slot],
+            level,
+            table.power[shape],
+            mean[spectrum],
+            draws.noise[spectrum],
+            draws.white[spectrum],
+            record.take(spectrum),
+            recipe,
+        )
     snr = np.zeros(in_range.shape, dtype=np.float32)
-    snr[spectrum, table.element[shape]] = level / np.maximum(deviation, 1e-30)
+    snr[spectrum, table.element[shape]] = ratio
     return SimulatedBatch(
         counts=counts,
         offset=(start - draws.shift_ev) / draws.stretch,
-        dispersion=recipe.dispersion_ev / draws.stretch,
+        dispersion=width / draws.stretch,
         size=size,
-        present=in_range.copy(),
+        present=in_range & (snr >= recipe.snr_present),
         in_range=in_range,
         snr=snr,
         edges={

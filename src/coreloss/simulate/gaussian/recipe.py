@@ -35,6 +35,13 @@ EDGES: dict[str, tuple[float, int]] = {
     "Cu L2,3": (1.0, 17),
 }
 
+_CHOICES = {
+    "jump_ratio_over": ("spectrum", "background"),
+    "jump_ratio_draw": ("uniform", "log-uniform"),
+    "stretch_about": ("zero", "middle"),
+    "noise_over": ("start", "end"),
+}
+
 
 @dataclass(frozen=True)
 class GaussianRecipe:
@@ -99,15 +106,50 @@ class GaussianRecipe:
     #: record's lowest background (log-uniform)
     white_noise_fraction: float = 0.0
     white_noise: Range = (0.01, 0.2)
+    #: draw of jump ratios: 'uniform' or 'log-uniform'
+    jump_ratio_draw: str = "uniform"
+    #: whether a window is placed so that an edge of the spectrum lies in it
+    window_on_edge: bool = False
+    #: mean size of the axis shift [eV] of a two-sided exponential distribution cut off at
+    #: ``shift_ev``; 0 for the paper's uniform one
+    shift_scale_ev: float = 0.0
+    #: energy that a stretch leaves in place: 'zero', or the 'middle' of the record
+    stretch_about: str = "zero"
+    #: fraction of records with the filtered noise, and the background that 'noise' is measured
+    #: over: that at the 'start' of the range, or the record's lowest in the same proportion
+    #: as in the paper on average ('end')
+    filtered_noise_fraction: float = 1.0
+    noise_over: str = "start"
+    #: signal-to-noise ratio from which an edge is labelled; 0 labels all
+    snr_present: float = 0.0
+
+    #: width of the recorded channels [eV] (log-uniform); 0 for ``dispersion_ev``, without
+    #: anything below
+    channel_ev: Range = (0.0, 0.0)
+    #: fraction of records with counting noise, and their mean dose [electrons/eV] (log-uniform)
+    dose_fraction: float = 0.0
+    dose: Range = (1e2, 1e7)
+    #: standard deviation of the detector's gain from channel to channel
+    gain: Range = (0.0, 0.0)
+    #: fraction of records on a constant level, over the lowest background (log-uniform)
+    level_fraction: float = 0.0
+    level: Range = (0.1, 10.0)
+    #: t/λ of plural scattering; energy and width of the plasmon [eV]
+    thickness: Range = (0.0, 0.0)
+    plasmon_ev: Range = (14.0, 30.0)
+    plasmon_fwhm_ev: Range = (4.0, 16.0)
+    #: factor on an edge's peaks over its tail (log-uniform)
+    peaks: Range = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.system != "gaussian":
             raise ValueError(f"system is {self.system!r}; this recipe is of system 'gaussian'")
-        if self.jump_ratio_over not in ("spectrum", "background"):
-            raise ValueError(
-                f"simulation parameter jump_ratio_over is {self.jump_ratio_over!r}; choose "
-                "spectrum or background"
-            )
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"simulation parameter {name} is {getattr(self, name)!r}; choose "
+                    f"{' or '.join(choices)}"
+                )
         if len(self.edges) != len(self.jump_ratio_max):
             raise ValueError(
                 f"edges has {len(self.edges)} entries and jump_ratio_max "
@@ -140,6 +182,18 @@ class GaussianRecipe:
                 )
         if self.dispersion_ev <= 0 or self.range_ev[0] <= 0:
             raise ValueError("dispersion_ev and range_ev must be positive")
+        first = {"channel_ev": self.channel_ev[1], "dose_fraction": self.dose_fraction,
+                 "gain": self.gain[1], "level_fraction": self.level_fraction,
+                 "thickness": self.thickness[1], "snr_present": self.snr_present,
+                 "peaks": self.peaks != (1.0, 1.0)}  # fmt: skip
+        if not self.channel_ev[1] and any(first.values()):
+            asked = next(name for name, value in first.items() if value)
+            raise ValueError(f"{asked} needs channel_ev as well: the width of recorded channels")
+        if self.channel_ev[1] and self.channel_ev[0] < self.dispersion_ev:
+            raise ValueError(
+                f"channel_ev is {self.channel_ev}; recorded channels cannot be narrower than "
+                f"dispersion_ev, {self.dispersion_ev}"
+            )
         if not self.frames:
             raise ValueError(f"filter_frame is {self.filter_frame}; no odd number lies within")
 
@@ -154,9 +208,10 @@ class GaussianRecipe:
         low, high = self.filter_frame
         return tuple(n for n in range(max(low, 1), high + 1) if n % 2)
 
-    #: every edge is labelled, as none is fainter than ``jump_ratio_min``
-    labels = "all"
-    snr_present = 0.0
+    @property
+    def labels(self) -> str:
+        """'detectable' where faint edges are not labelled, else 'all'."""
+        return "detectable" if self.snr_present > 0 else "all"
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str = "recipe") -> GaussianRecipe:

@@ -1,0 +1,101 @@
+"""How far amounts may be off because the model is: edges of atoms are not those of solids.
+
+Noise is not all that makes an amount err. Beyond the region in which near-edge structure is
+fitted freely, extended fine structure and the tails of white lines go on, and a fit takes them for
+more or less of an element. Their size can be told from what a fit leaves over; what they do to
+the amounts follows from the fit's own linear response.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.fit.design import fitted_edges
+from coreloss.fit.solve import LinearFit
+
+__all__ = ["Mismatch", "mismatch_of"]
+
+# distances from the first onset at which an edge may differ from the atom's by itself [eV]
+_KNOTS_EV = (0.0, 8.0, 16.0, 26.0, 40.0, 60.0, 90.0, 130.0, 190.0, 280.0, 400.0, 600.0)
+# fine structure dies out over this distance [eV], but for a part: the tables' own error
+_DECAY_EV = 40.0
+_FLOOR = 0.1
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Effect of differences between an element's true edge and the model's.
+
+    Attributes
+    ----------
+    response : ndarray, (n_elements, n_knots, n_elements)
+        Change of the amount of the last element for one atom per nm² of the first, were its
+        cross section larger by the size that is usual about a knot, relative to ``scale``.
+    scale : float
+        Relative difference of cross sections near the onset, from the fit's residual.
+    """
+
+    response: NDArray[np.float64] = field(repr=False)
+    scale: float
+
+    def covariance(self, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of amounts (n, n_elements), in their units squared: (n, n_elements, n_elements).
+
+        Differences at different knots and of different elements are independent.
+        """
+        part = np.einsum("kji,kjl->kil", self.response, self.response)
+        return np.asarray(self.scale**2 * np.einsum("nk,kil->nil", amounts**2, part))
+
+
+def mismatch_of(fit: LinearFit) -> Mismatch:
+    """From the fit of one spectrum with little noise: the sum of all of an image.
+
+    Each element's cross section may differ from the atom's by independent relative amounts, of
+    standard deviation s (0.1 + 0.9 exp(-d/40 eV)), at distances d from the onset, linear in
+    between. A first-order change of the model by v changes the coefficients by
+    (AᵀWA)⁻¹AᵀW v and leaves χ² larger by what of v the columns A cannot take up. s is chosen so
+    that the sum of these is what χ² exceeds the number of channels by, both outside near-edge
+    regions. It is an upper estimate where backgrounds misfit as well.
+
+    Parameters
+    ----------
+    fit : LinearFit
+        Of one spectrum, with one design.
+    """
+    design = fit.design
+    finite = design.use & np.isfinite(fit.counts[0])
+    matrix, x = design.matrix[finite], fit.coefficients[0]
+    model = matrix @ x
+    weight = 1.0 / (
+        fit.gain * np.maximum(model, 1e-3 * max(float(model.mean()), 1e-12)) + fit.read_noise**2
+    )
+    chosen = x > 0
+    chosen[design.amplitude] = True
+    chosen[design.background] = True
+    columns = matrix[:, chosen]
+    size = np.sqrt(np.einsum("ek,e,ek->k", columns, weight, columns))
+    columns = columns / np.maximum(size, 1e-300)
+    places = (np.cumsum(chosen) - 1)[design.amplitude]
+    inverse = np.linalg.pinv(columns.T @ (weight[:, None] * columns), rcond=1e-12, hermitian=True)
+    energies = design.axis.energies[finite]
+    counted = ~design.near_edge[finite]
+    number = len(design.elements)
+    response = np.zeros((number, len(_KNOTS_EV), number))
+    expected = 0.0
+    for k, symbol in enumerate(design.elements):
+        distance = energies - fitted_edges(symbol, design.axis)[0].onset_ev
+        for j, knot in enumerate(_KNOTS_EV):
+            only = np.zeros(len(_KNOTS_EV))
+            only[j] = _FLOOR + (1.0 - _FLOOR) * np.exp(-knot / _DECAY_EV)
+            change = matrix[:, design.amplitude[k]] * np.interp(distance, _KNOTS_EV, only)
+            moved = inverse @ (columns.T @ (weight * change))
+            response[k, j] = (moved / np.maximum(size, 1e-300))[places]
+            rest = change - columns @ moved
+            expected += float(x[design.amplitude[k]] ** 2 * (weight * rest**2)[counted].sum())
+    rest = np.asarray(fit.counts[0], dtype=float)[finite] - model
+    excess = float((weight * rest**2)[counted].sum()) - int(counted.sum())
+    scale = np.sqrt(max(excess, 0.0) / expected) if expected > 0 else 0.0
+    return Mismatch(response, float(scale))

@@ -1,0 +1,150 @@
+"""Edge shapes of a batch: what the atom gives, and how far that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.atom.kinematics import momentum_per_mrad
+from coreloss.edges import ELEMENTS
+from coreloss.simulate.draws import Draws
+from coreloss.simulate.library import BEFORE_RESONANCE_EV, N_GRID, EdgeLibrary
+from coreloss.simulate.near_edge import GIANT_RESONANCES
+from coreloss.simulate.recipe import SimulationRecipe
+
+__all__ = ["ShapeVariants", "shape_variants", "shapes_of_elements", "shapes_of_groups"]
+
+_PAD = 32  # largest shift of an edge [eV]
+_EACH = 3  # variants of each reach
+# partners farther apart than this [eV] have a step of their own, whose place is known
+_APART_EV = 20.0
+_DELAYED = {
+    f"{symbol} M45"
+    for symbol in "As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe".split()
+}
+
+
+@dataclass(frozen=True)
+class ShapeVariants:
+    """Shapes to draw from; variants ``each · i`` and on are those of ``library.reach[i]``.
+
+    Attributes
+    ----------
+    table : array, (n_variants, n_elements or n_groups, N_GRID + 2 · _PAD) float32 [1/eV]
+        df/dE of elements; with integer shifts, which each edge has by itself, of shell groups.
+    moved : ndarray, (n_variants, n_groups) [eV]
+        How far each shell group was moved.
+    weight : ndarray, (n_variants, n_groups)
+        Its strength over the library's.
+    """
+
+    table: Any
+    moved: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def of(self, rng: np.random.Generator, draws: Draws, library: EdgeLibrary) -> NDArray[np.int64]:
+        """A variant for each spectrum, of the reach nearest by ratio."""
+        momentum = momentum_per_mrad(draws.beam_energy_kev)
+        largest = momentum * np.hypot(draws.alpha_mrad, draws.beta_mrad)
+        distance = np.abs(np.log(largest[:, None] / library.reach[None, :]))
+        each = self.moved.shape[0] // library.reach.size
+        return np.asarray(distance.argmin(axis=1) * each + rng.integers(each, size=largest.size))
+
+
+def shape_variants(
+    rng: np.random.Generator, recipe: SimulationRecipe, library: EdgeLibrary
+) -> ShapeVariants:
+    """Variants of the library's shapes, for each of its reaches.
+
+    Cross sections of an element's shells are known to some ten per cent only, and so is the
+    place of a delayed maximum, onsets to an electronvolt; so each variant weights the shells,
+    moves them and stretches the energy above their onsets differently. Not stretched are giant
+    resonances, whose energy is observed, and pairs with two steps, whose distance is known.
+    """
+    number, n_groups = library.collected.shape[:2]
+    each = 1 if recipe.integer_shifts else _EACH
+    size = (number * each, n_groups)
+    delayed = np.array([label in _DELAYED for label in library.labels])
+    weight = np.exp(recipe.subshell_spread * rng.standard_normal(size))
+    weight *= np.where(delayed, recipe.delayed_weight, 1.0)
+    spread = np.where(delayed, recipe.delayed_spread, recipe.shape_spread)
+    mean = np.where(delayed, recipe.delayed_mean, 1.0)
+    stretch = mean * np.exp(spread * rng.standard_normal(size))
+    stretch[:, library.second_ev - library.onset_ev > _APART_EV] = 1.0
+    moved = np.rint(rng.normal(0.0, recipe.edge_shift_ev, size)).astype(np.int64)
+    places = np.arange(n_groups) if recipe.integer_shifts else library.element
+    table = np.zeros((size[0], int(places.max()) + 1, N_GRID + 2 * _PAD), dtype=np.float32)
+    energy = np.arange(N_GRID, dtype=np.float32)
+    place = np.interp(
+        np.log(np.maximum(energy, 0.5)),
+        np.log(library.excess_ev),
+        np.arange(library.excess_ev.size),
+    )
+    low = np.minimum(place.astype(np.int64), library.excess_ev.size - 2)
+    part = (place - low).astype(np.float32)
+    for group, (index, onset) in enumerate(zip(library.element, library.onset_ev, strict=True)):
+        resonant = recipe.giant_resonances and (
+            (ELEMENTS[index], library.name[group]) in GIANT_RESONANCES
+        )
+        first = int(onset) - (BEFORE_RESONANCE_EV if resonant else 0)
+        shape = library.shape[group, first:]
+        at = low[: shape.size]
+        for variant in range(size[0]):
+            ratio = library.collected[variant // each, group].astype(np.float32)
+            shaped = shape
+            if not resonant:
+                shaped = shape * (ratio[at] + part[: shape.size] * (ratio[at + 1] - ratio[at]))
+            if stretch[variant, group] != 1.0 and not resonant:
+                excess = energy[: shape.size] / np.float32(stretch[variant, group])
+                shaped = np.interp(excess, energy[: shape.size], shaped)
+            begin = _PAD + first + moved[variant, group]
+            row = table[variant, places[group], begin : begin + shaped.size]
+            row += weight[variant, group] * shaped[: row.size]
+    return ShapeVariants(table, moved, weight)
+
+
+def shapes_of_groups(
+    xp: Any,
+    variants: ShapeVariants,
+    variant: NDArray[np.int64],
+    element: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    n_grid: int,
+    library: EdgeLibrary,
+) -> Any:
+    """df/dE of each element, (n_used, n_grid) float32, each shell group moved by its own shift.
+
+    ``variant`` and ``element`` are (n_used,), ``shift`` is (n_used, n_groups) [eV].
+    """
+    number = library.last[element] - library.first[element]
+    device = variants.table.device
+    shapes = xp.zeros((element.size, n_grid), dtype=xp.float32, device=device)
+    for i in range(int(number.max(initial=0))):
+        with_it = np.nonzero(number > i)[0]
+        group = library.first[element[with_it]] + i
+        own = shift[with_it, group]
+        shapes[xp.asarray(with_it, device=device)] += shapes_of_elements(
+            xp, variants, variant[with_it], group, own, n_grid
+        )
+    return shapes
+
+
+def shapes_of_elements(
+    xp: Any,
+    variants: ShapeVariants,
+    variant: NDArray[np.int64],
+    place: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    n_grid: int,
+) -> Any:
+    """``variants.table[variant, place]``, (n, n_grid), each row moved by its shift [eV]."""
+    table = variants.table
+    _, count, width = table.shape
+    pick = variant * count + place
+    begin = pick * width + _PAD - np.clip(shift, -_PAD, _PAD)
+    index = xp.asarray(begin[:, None], device=table.device) + xp.arange(n_grid, device=table.device)
+    flat = xp.take(xp.reshape(table, (-1,)), xp.reshape(index, (-1,)), axis=0)
+    return xp.reshape(flat, (place.size, n_grid))
