@@ -1,9 +1,11 @@
 """Are probabilities honest? Reliability on simulated, off-recipe and real spectra, and sets.
 
-Run: python benchmarks/calibration.py [--spectra 1000] [--model BUNDLE] [--real FOLDER] [--dry]
+Run: python benchmarks/calibration.py [--spectra 1000] [--sets 6000] [--model BUNDLE]
+     [--real FOLDER] [--dry]
 
 The network alone and network joined with the fit of edges, on the same spectra. Sets of rivals:
-how often the true element is among the members, and how many members there are.
+how often the true element is among the members, and how many members there are, on as many more
+spectra as it takes to tell; evidence is gathered of those only that may get a set.
 """
 
 from __future__ import annotations
@@ -14,17 +16,22 @@ from pathlib import Path
 
 import numpy as np
 from results import ROOT, write
+from scipy.stats import beta
 
 from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.evaluate.metrics import scores
 from coreloss.evaluate.reliability import reliability
-from coreloss.identification import Identification, identify_spectra, load_model
+from coreloss.identification import Identification, ModelBundle, identify_spectra, load_model
+from coreloss.identification.candidates import rival_groups
 from coreloss.io import load
-from coreloss.simulate import load_recipe, simulate
+from coreloss.simulate import SimulationRecipe, load_recipe, simulate
 
 SEED = 960_000_000
 LEAST = 0.02
+BLOCK = 1000
+# network and fit differ: what the fit may make a possible rival of
+LOOSE = 1.5
 
 
 class Tally:
@@ -64,10 +71,41 @@ class Tally:
         )
 
 
+def sets_row(name: str, bundle: ModelBundle, recipe: SimulationRecipe, n: int, seed: int) -> str:
+    """A line of the table of sets: n spectra of a recipe."""
+    covered, members = [], []
+    for part in range(0, n, BLOCK):
+        batch = simulate(recipe, min(BLOCK, n - part), seed + part)
+        for row in range(batch.size.size):
+            size = int(batch.size[row])
+            axis = EnergyAxis(float(batch.offset[row]), float(batch.dispersion[row]), size)
+            spectra = Spectra(np.asarray(batch.counts[row, :size], dtype=float), axis)
+            (quick,) = identify_spectra(spectra, model=bundle, threads=1)
+            loose = {s: min(LOOSE * p, 0.85) for s, p in quick.probabilities.items()}
+            if not rival_groups(loose, quick.judged, axis):
+                continue
+            (result,) = identify_spectra(spectra, model=bundle, evidence=True, threads=1)
+            truth = {s for s, y in zip(batch.elements, batch.present[row], strict=True) if y}
+            for group in result.sets:
+                covered.append(bool(truth & set(group.members)))
+                members.append(len(group.members))
+    if not covered:
+        return f"| {name} | {n} | 0 | | | |"
+    hits, number = sum(covered), len(covered)
+    # Clopper and Pearson, Biometrika 26, 404 (1934)
+    low = beta.ppf(0.025, hits, number - hits + 1)
+    high = beta.ppf(0.975, hits + 1, number - hits) if hits < number else 1.0
+    return (
+        f"| {name} | {n} | {number} | {hits / number:.3f} | {low:.3f} to {high:.3f} | "
+        f"{np.mean(members):.2f} |"
+    )
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spectra", type=int, default=1000)
+    parser.add_argument("--sets", type=int, default=6000, help="spectra for the sets of rivals")
     parser.add_argument("--model")
     parser.add_argument("--real", type=Path, default=ROOT / ".." / "shared" / "real")
     parser.add_argument("--picture", type=Path)
@@ -76,10 +114,11 @@ def main() -> None:
     bundle = load_model(options.model)
     tallies: dict[str, Tally] = {}
     here = Path(__file__).parent
-    for name, recipe in (
-        ("simulated", load_recipe("default")),
-        ("off-recipe", load_recipe(here / "off-recipe.toml")),
-    ):
+    recipes = {
+        "simulated": load_recipe("default"),
+        "off-recipe": load_recipe(here / "off-recipe.toml"),
+    }
+    for name, recipe in recipes.items():
         batch = simulate(recipe, options.spectra, SEED + len(tallies))
         for joined in (False, True):
             tally = tallies[f"{name}, {'network and fit' if joined else 'network'}"] = Tally()
@@ -115,11 +154,22 @@ def main() -> None:
         "spectra: `benchmarks/off-recipe.toml`. Sets: answers like “Pr or Nd”, how often "
         "a true element is among the members, and their mean number.",
     ]
+    if options.sets:
+        lines += [
+            "",
+            "| sets of rivals | spectra | sets | truth in set | 95 % interval | members |",
+            "|---|---|---|---|---|---|",
+        ]
+        for number, (name, recipe) in enumerate(recipes.items()):
+            seed = SEED + 10_000_000 * (number + 1)
+            lines.append(sets_row(name, bundle, recipe, options.sets, seed))
     print("\n".join(lines))
     if options.picture:
         picture(tallies, options.picture)
     if not options.dry:
-        command = f"python benchmarks/calibration.py --spectra {options.spectra}"
+        command = (
+            f"python benchmarks/calibration.py --spectra {options.spectra} --sets {options.sets}"
+        )
         write("Calibration", command, "\n".join(lines))
 
 

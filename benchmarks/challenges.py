@@ -84,7 +84,7 @@ def simulate_challenge(challenge: Challenge, n: int, seed: int) -> SimulatedBatc
     """n records of a class."""
     plan = challenge.recipe
     rng = np.random.default_rng(SEED + seed)
-    library = edge_library(plan.edges == "major", plan.giant_resonances)
+    library = edge_library(plan.edges == "major", plan.measured_shapes)
     drawn = draw(rng, n, plan, library)
     elements = np.full((n, plan.max_elements), -1)
     amounts = np.zeros((n, plan.max_elements))

@@ -21,7 +21,8 @@ from statistics import median
 import numpy as np
 from results import ROOT, write
 
-from coreloss.edges import edges_of
+from coreloss.atom.widths import natural_width_ev
+from coreloss.edges import Edge, edges_of
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.fit import Response, design_matrix, fit_spectra, mismatch_of
 from coreloss.io import load
@@ -37,7 +38,8 @@ PHASES = {
 }
 ELEMENTS = ("O", "Ti", "Mn", "Ba", "La")
 WIDTH, HEIGHT = 182, 43
-# area of the white lines over σ(onset + 30 eV), in eV, and their half width
+# area of the white lines over σ(onset + 30 eV), in eV, and half the width over which their
+# multiplets spread; each has the Lorentzian of its hole's lifetime, which the fit does not know
 WHITE_LINES = {"Ti": (22.0, 1.0), "Mn": (24.0, 1.4), "Ba": (45.0, 1.2), "La": (50.0, 1.2)}
 
 
@@ -57,6 +59,17 @@ def low_loss(thickness: float, total: float = 1.0) -> np.ndarray:
     return total * out / out.sum()
 
 
+def white_line(axis: EnergyAxis, edge: Edge, half: float) -> np.ndarray:
+    """Gaussian of a half width folded with the Lorentzian of a level, (n_energy,) [1/eV]."""
+    middle, step = edge.onset_ev + 2.0, 0.5 * axis.dispersion
+    gamma = 0.5 * natural_width_ev(edge.symbol, edge.subshell)
+    places = np.linspace(-3.0, 3.0, 121)
+    weight = np.exp(-0.5 * places**2)
+    off = axis.energies[:, None] - middle - half / np.sqrt(2.0 * np.log(2.0)) * places
+    inside = np.arctan((off + step) / gamma) - np.arctan((off - step) / gamma)
+    return inside @ weight / (weight.sum() * np.pi * axis.dispersion)
+
+
 def edge_column(symbol: str, response: Response) -> np.ndarray:
     """Counts per atom and nm² of one element with white lines and near-edge waves."""
     long = EnergyAxis(AXIS.offset, AXIS.dispersion, AXIS.size + response.zero)
@@ -67,9 +80,9 @@ def edge_column(symbol: str, response: Response) -> np.ndarray:
     first, last = min(e.onset_ev for e in edges), max(e.onset_ev for e in edges)
     if symbol in WHITE_LINES:
         area, half = WHITE_LINES[symbol]
-        height = np.interp(last + 30.0, energy, column) * area / (np.pi * half)
+        height = np.interp(last + 30.0, energy, column)
         for edge, share in zip(edges, (0.6, 0.4), strict=False):
-            column = column + share * height / (1.0 + ((energy - edge.onset_ev - 2.0) / half) ** 2)
+            column = column + share * area * height * white_line(long, edge, half)
     beyond = np.maximum(energy - first, 0.0)
     column = column * (1.0 + 0.25 * np.exp(-beyond / 12.0) * np.cos(beyond / 2.2))
     return response.applied(column[None], AXIS.size)[0, 0]
@@ -117,9 +130,12 @@ def run_superlattice(picture: Path | None = None) -> None:
     """Element maps and composition of the simulated superlattice against the truth."""
     counts, percent, share = superlattice()
     image = Spectra(counts, AXIS, {"title": "LaMnO3/BaTiO3/SrTiO3, simulated"})
-    begun, worked = time.perf_counter(), time.process_time()
-    maps = element_maps(image)
-    mapped, mapping = time.perf_counter() - begun, time.process_time() - worked
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "superlattice.npz"
+        np.savez(path, energy=AXIS.energies, counts=counts)
+        begun, worked = time.perf_counter(), time.process_time()
+        maps = element_maps(path)
+        mapped, mapping = time.perf_counter() - begun, time.process_time() - worked
     if picture is not None:
         maps.plot(picture)
     lines = [
@@ -148,9 +164,11 @@ def run_superlattice(picture: Path | None = None) -> None:
         "",
         f"{HEIGHT} × {WIDTH} spectra, 2,000 electrons in the first channel, t/λ 0.5; maps of "
         f"{', '.join(maps.elements)} (wrong: {', '.join(wrong) or 'none'}); La in the BaTiO3 "
-        f"layers {lanthanum:.2f} at%; mapped in {mapped:.1f} s (processor time {mapping:.1f} s), "
+        f"layers {lanthanum:.2f} at%; mapped from a file in {mapped:.1f} s (processor time "
+        f"{mapping:.1f} s), "
         f"quantified in {fitted:.1f} s ({fitting:.1f} s). The last two columns hold the errors of "
-        "the model too; white lines here have Lorentzian tails, which the fit does not know.",
+        "the model too; white lines here have the Lorentzian tails of their lifetimes, which the "
+        "fit does not know.",
     ]
     write(
         "Superlattice, simulated",
@@ -169,6 +187,11 @@ SETS = (
     ("SrTiO3_D3_r2", ("Ti", "O"), 1 / 3, 4.12),
 )
 
+# π* and σ* of h-BN lie at 191.8 and 199 eV (B K), 401 and 408 eV (N K). The manifest's axes of
+# these two put σ* of N where π* belongs and so find the dispersion 3 % too large. With these axes
+# all four peaks are right, and with near-edge regions left out χ² falls to 0.50 and 0.77.
+BY_PEAKS = {"BN_A3_r3_cal": (0.0, 1.0), "BN_A3_r1": (3.75, 1.0)}
+
 
 def run_real() -> None:
     """The round robin: ratio, scatter of the readings and stated error."""
@@ -181,9 +204,10 @@ def run_real() -> None:
         "| set | low loss | ratio | over the true | scatter | stated σ / scatter |",
         "|---|---|---|---|---|---|",
     ]
-    for stem, pair, truth, beta in SETS:
+    tried = [(*entry, rows[entry[0]]["axis_correction_a_b"], "") for entry in SETS]
+    tried += [(*e, BY_PEAKS[e[0]], ", axis by π* and σ*") for e in SETS if e[0] in BY_PEAKS]
+    for stem, pair, truth, beta, (shift, stretch), how in tried:
         row = rows[stem]
-        shift, stretch = row["axis_correction_a_b"]
         low = row.get("low_loss_file")
         given: Spectra | None = None
         if low:
@@ -206,10 +230,13 @@ def run_real() -> None:
         stated = np.mean(result.atomic_percent_errors[:, column] / 100.0 / (c * (1.0 - c)))
         scatter = ratio.std() / ratio.mean()
         lines.append(
-            f"| {stem} | {'yes' if low else 'no'} | {pair[0]}/{pair[1]} {ratio.mean():.4f} | "
+            f"| {stem}{how} | {'yes' if low else 'no'} | {pair[0]}/{pair[1]} {ratio.mean():.4f} | "
             f"{ratio.mean() / truth:.3f} | {100 * scatter:.2f} % | {stated / scatter:.2f} |"
         )
-    lines += ["", "Elements given, axes corrected as in the manifest, the whole record fitted."]
+    lines += [
+        "",
+        "Elements given, axes corrected as in the manifest or as said, the whole record fitted.",
+    ]
     write("Round robin", "python benchmarks/quantification.py real", "\n".join(lines))
 
 

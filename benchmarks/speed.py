@@ -20,8 +20,9 @@ from results import ROOT, write
 
 import coreloss
 from coreloss.edges import ELEMENTS
+from coreloss.grid import DEFAULT_GRID
 from coreloss.identification import load_model
-from coreloss.networks.inputs import CHANNELS, DEFAULT_GRID, network_input
+from coreloss.networks.inputs import CHANNELS, network_input
 from coreloss.simulate import load_recipe, simulate
 
 EXAMPLE = ROOT / "examples" / "lanthanum_manganite.csv"
@@ -102,7 +103,12 @@ def main() -> None:
     recipe = load_recipe("default")
     batch = simulate(recipe, 2048, 1)
     inputs = network_input(
-        np.asarray(batch.counts), batch.offset, batch.dispersion, batch.size, model.grid
+        np.asarray(batch.counts),
+        batch.offset,
+        batch.dispersion,
+        batch.size,
+        model.grid,
+        model.channels,
     )
     image = np.tile(spectra.counts, (2048, 1))
     rows = [

@@ -15,12 +15,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-from literature import above_shallower_shells, cxro, film, published_strengths
+from literature import (
+    above_shallower_shells,
+    cxro,
+    density,
+    film,
+    onset,
+    published_strengths,
+    within,
+)
 
 from coreloss.atom.cross_section import angular_factor, dsigma_de
 from coreloss.atom.discrete import lines_of
-from coreloss.atom.gos_table import gos_table
-from coreloss.edges import edges_of
 from coreloss.simulate.library import edge_library
 
 IMAGES = Path(__file__).parent / "images"
@@ -35,37 +41,34 @@ PANELS = (
 RESONANCES = ("Ba", "La", "Ce", "Pr", "Eu", "Gd", "Ho", "Er", "Tm")
 
 
-def onsets(symbol: str, edge: str) -> list[float]:
-    """Onsets [eV] of a pair of subshells, ascending."""
-    shells = NAMES[edge]
-    return sorted(e.onset_ev for e in edges_of(symbol) if e.subshell in shells)
+def first_onset(symbol: str, edge: str) -> float:
+    """The lower onset [eV] of a pair of subshells."""
+    return min(onset(symbol, shell) for shell in NAMES[edge])
 
 
 def measured(symbol: str, edge: str, energies: np.ndarray) -> tuple[np.ndarray, str] | None:
     """df/dE of a film or of CXRO's tables less the shallower shells, and which it is."""
-    first = onsets(symbol, edge)[0]
+    first = first_onset(symbol, edge)
     if (symbol, edge) in {(s, "M4,5") for s in ("Sr", "Ce", "Eu", "Er")}:
         begin = first if symbol == "Sr" else first - 8.0  # lines begin below the onset
         return above_shallower_shells(film(symbol, edge), begin, energies, 0.12), "film"
-    if (symbol, edge) in {("Cr", "L2,3"), *((s, "M4,5") for s in ("Zr", "Mo", "Ag", "Sn"))}:
+    if (symbol, edge) in {("Cr", "L2,3"), *((s, "M4,5") for s in ("Zr", "Mo", "Ag", "Sn", "Au"))}:
         return above_shallower_shells(cxro(symbol), first - 4.0, energies), "CXRO"
     return None
 
 
 def edges() -> None:
     """Our df/dE with and without the atom's lines, films, and Egerton's means over windows."""
-    table = gos_table()
     figure, axes = plt.subplots(4, 4, figsize=(11, 9), layout="constrained")
     for axis, (symbol, edge, span) in zip(axes.flat, PANELS, strict=True):
-        own = {e.subshell: e.onset_ev for e in edges_of(symbol)}
-        first = onsets(symbol, edge)[0]
+        first = first_onset(symbol, edge)
         energies = np.arange(first - 12.0, first + span, 0.2)
         shells = NAMES[edge]
-        base = sum(table.strengths(symbol, s).gos(energies, [0.03])[:, 0] for s in shells)
+        base = density(symbol, shells, energies)
         lines = np.zeros_like(energies)
         for shell in shells:
             area = sum(x.strength for x in lines_of(symbol, shell))
-            lines += area * 1.25 / np.pi / ((energies - own[shell]) ** 2 + 1.25**2)
+            lines += area * 1.25 / np.pi / ((energies - onset(symbol, shell)) ** 2 + 1.25**2)
         axis.plot(energies - first, base, "C0", label="continuum, ours")
         if lines.max() > 0:
             axis.plot(energies - first, base + lines, "C0:", lw=1, label="and the atom's lines")
@@ -102,9 +105,7 @@ def k_shells() -> None:
     for width, marker in ((50, "v"), (100, "o"), (200, "^")):
         ratios = []
         for symbol in symbols:
-            first = next(e.onset_ev for e in edges_of(symbol) if e.subshell == "K")
-            energies = first + 0.25 * (np.arange(4 * width) + 0.5)
-            ours = 0.25 * gos_table().strengths(symbol, "K").gos(energies, [0.03]).sum()
+            ours = within(symbol, ("K",), width)
             ratios.append(ours / getattr(published_strengths()[symbol, "K"], f"f{width}"))
         axis.plot(symbols, ratios, f"C0{marker}", label=f"ours, {width} eV")
     error = np.array([published_strengths()[s, "K"].error for s in symbols])
@@ -120,7 +121,7 @@ def resonances() -> None:
     library = edge_library()
     figure, axes = plt.subplots(3, 3, figsize=(9, 6.5), layout="constrained")
     for axis, symbol in zip(axes.flat, RESONANCES, strict=True):
-        energies = np.arange(max(onsets(symbol, "N4,5")[0] - 15.0, 85.0), 199.0)
+        energies = np.arange(max(first_onset(symbol, "N4,5") - 15.0, 85.0), 199.0)
         seen, name = cxro(symbol), "CXRO"
         axis.plot(energies, np.interp(energies, *seen), "C1:", lw=1, label=name)
         if symbol in {"Ce", "Pr", "Eu", "Ho", "Er", "Tm"}:
@@ -142,9 +143,10 @@ def resonances() -> None:
 
 def delayed() -> None:
     """dσ/dE of Zr, Mo and Ag M4,5, ours and from measured absorption."""
+    library = edge_library()
     figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained")
     for axis, (symbol, span) in zip(axes, (("Zr", 150), ("Mo", 160), ("Ag", 200)), strict=True):
-        first = onsets(symbol, "M4,5")[0]
+        first = first_onset(symbol, "M4,5")
         energies = first + np.arange(-5.0, span)
         ours = sum(
             dsigma_de(symbol, s, energies, beam_energy_kev=200, alpha_mrad=0, beta_mrad=10)
@@ -152,13 +154,13 @@ def delayed() -> None:
         )
         seen = above_shallower_shells(cxro(symbol), first - 4.0, energies)
         # as dsigma_de in the dipole limit: m²/eV by the theory's own factor
-        dipole = sum(
-            gos_table().strengths(symbol, s).gos(energies, [0.03])[:, 0] for s in NAMES["M4,5"]
-        ) * angular_factor(energies, 200.0, 1e-3, 10.0)
-        scale = ours[60] / dipole[60]
-        factor = scale * angular_factor(energies, 200.0, 1e-3, 10.0)
+        factor = angular_factor(energies, 200.0, 1e-3, 10.0)
+        factor *= ours[60] / (density(symbol, NAMES["M4,5"], energies) * factor)[60]
         axis.plot(energies - first, 1e28 * ours, "C0", label="ours")
         axis.plot(energies - first, 1e28 * seen * factor, "C1", label="CXRO")
+        shape = library.shape[library.labels.index(f"{symbol} M45")]
+        simulated = np.interp(energies, np.arange(shape.size), shape)
+        axis.plot(energies - first, 1e28 * simulated * factor, "C0:", label="as simulated")
         axis.set(title=f"{symbol} M4,5", xlabel="above M5 [eV]", ylim=(0, None))
     axes[0].set_ylabel("dσ/dE [barn/eV]")
     axes[0].legend(fontsize=8)

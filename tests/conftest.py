@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from coreloss.edges import ELEMENTS, edges_of
-from coreloss.networks.inputs import CHANNELS, DEFAULT_GRID
+from coreloss.grid import DEFAULT_GRID
+from coreloss.networks.inputs import CHANNELS
 
 
 @pytest.fixture(scope="session")

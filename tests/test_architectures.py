@@ -12,9 +12,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 import coreloss  # noqa: E402
+from coreloss.energy import EnergyAxis  # noqa: E402
+from coreloss.grid import ANNYS_GRID  # noqa: E402
 from coreloss.identification import ModelError, load_model  # noqa: E402
 from coreloss.networks import build, members_of  # noqa: E402
-from coreloss.networks.inputs import ANNYS_GRID, PLAIN, network_input  # noqa: E402
+from coreloss.networks.inputs import PLAIN, network_input  # noqa: E402
 from coreloss.training import combine_bundles, export_all, export_bundle, train  # noqa: E402
 from coreloss.training.recipe import load_training_recipe  # noqa: E402
 
@@ -210,6 +212,10 @@ def test_ensemble_from_one_recipe_line(
     np.testing.assert_allclose(model.predict(counts, *axis), expected, rtol=1e-9)
     found = coreloss.identify(counts[0], 400.0 + np.arange(300.0), model=bundle)
     np.testing.assert_allclose(list(found.probabilities.values()), expected[0], rtol=1e-6)
+    asked = coreloss.identify(
+        counts[0], EnergyAxis(400.0, 1.0, 300), model=bundle, axis_mode="auto"
+    )
+    assert asked.axis_estimate is not None
     with pytest.raises(ModelError, match="ensemble of 3"):
         model.logits(np.zeros((1, 1, 1536), np.float32))
 
@@ -250,7 +256,9 @@ def test_wrong_ensembles_get_a_sentence(options: str, words: str, tmp_path: Path
     with pytest.raises(ValueError, match=words):
         load_training_recipe(recipe)
     recipe.write_text(RECIPE.format(name="mlp", options="").replace('"counts"', '"plain"'))
-    with pytest.raises(ValueError, match="no channels 'plain'; there are features, counts"):
+    with pytest.raises(
+        ValueError, match="no channels 'plain'; there are features, features and steps, counts"
+    ):
         load_training_recipe(recipe)
 
 

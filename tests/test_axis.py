@@ -101,6 +101,14 @@ def test_one_edge_alone_corrects_nothing_near_home() -> None:
     assert two.shift_ev == 9.0
 
 
+def test_one_edge_suffices_where_another_element_is_seen() -> None:
+    one = ("Fe L2,3 at 699.0 eV",)
+    seen = Reading(9.0, 1.0, 2.5, ("Fe", "O"), (), one, np.zeros(19), 1.0)
+    assert decided([seen], 0.6).shift_ev == 9.0
+    vague = Reading(9.0, 1.0, 3.5, ("Fe", "O"), (), one, np.zeros(19), 1.0)
+    assert not decided([vague], 0.6).corrected
+
+
 def test_a_far_reading_must_be_sure_and_both_are_told() -> None:
     home, far = _reading(0.5, 1.0, ("a", "b"), 0.45), _reading(25.0, 1.0, ("c", "d"), 0.55)
     estimate = decided([home, far], 0.6)

@@ -15,7 +15,7 @@ from coreloss.simulate.library import edge_library
 
 def shifts(batch: SimulatedBatch, label: str) -> np.ndarray:
     """How far an edge lies from the library's onset, spectrum by spectrum [eV]."""
-    library = edge_library(major_only=True, resonances=False)
+    library = edge_library(major_only=True, measured=False)
     group = library.labels.index(label)
     mine = batch.edges["group"] == group
     assert np.array_equal(batch.edges["spectrum"][mine], np.arange(batch.size.size))
@@ -49,7 +49,7 @@ def test_edges_of_an_element_shift_by_whole_electronvolts_of_their_own(
 
 def test_edges_rise_where_the_truth_says(silicon: SimulatedBatch) -> None:
     for label, shift in (("Si K", shifts(silicon, "Si K")), ("Si L23", shifts(silicon, "Si L23"))):
-        library = edge_library(major_only=True, resonances=False)
+        library = edge_library(major_only=True, measured=False)
         onset = library.onset_ev[library.labels.index(label)]
         first = round(float(onset - silicon.offset[0])) - 12
         part = np.asarray(silicon.counts)[:, first : first + 24]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coreloss.atom.widths import natural_width_ev
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.fit import (
     Response,
@@ -80,6 +82,58 @@ def test_active_set_satisfies_the_optimality_conditions(seed: int, p: int, n: in
     assert (x >= 0).all()
     assert (slope > -1e-6).all()
     assert np.abs(slope * x).max() < 1e-6
+
+
+def test_variables_may_be_let_negative() -> None:
+    rng = np.random.default_rng(4)
+    matrix = rng.normal(size=(30, 20, 5))
+    gram = np.moveaxis(np.swapaxes(matrix, 1, 2) @ matrix, 0, 2)
+    right = rng.normal(size=(5, 30))
+    signed = np.array([False, True, False, True, True])
+    x = non_negative_solutions(gram, right, signed=signed)
+    slope = np.einsum("ijn,jn->in", gram, x) - right
+    assert (x[~signed] >= 0).all()
+    assert (x[signed] < 0).any()
+    assert np.abs(slope[signed]).max() < 1e-9
+    assert (slope[~signed] > -1e-9).all()
+    assert np.abs((slope * x)[~signed]).max() < 1e-9
+    every = non_negative_solutions(gram, right, signed=np.ones(5, dtype=bool))
+    solution = np.linalg.solve(np.moveaxis(gram, 2, 0), right.T[..., None])[..., 0].T
+    assert every == pytest.approx(solution)
+
+
+def test_absent_elements_bias_no_amount() -> None:
+    """Few counts: structure held above zero would take up positive noise alone."""
+    rng = np.random.default_rng(9)
+    axis = EnergyAxis(400.0, 0.75, 700)
+    truth = design_matrix(["Ti", "O"], axis, near_edge="none", **MICROSCOPE)
+    edges = truth.matrix[:, truth.amplitude] @ np.array([1.0, 3.0])
+    clean = 1500.0 * ((axis.energies / 400.0) ** -3 + 0.35 * edges / edges.max())
+    # the resolution of a record, which triangles can follow
+    clean[2:-2] = np.convolve(clean, [0.1, 0.2, 0.4, 0.2, 0.1], mode="valid")
+    design = design_matrix(["Ti", "O", "Mn", "Ba"], axis, near_edge="free", **MICROSCOPE)
+    counts = rng.poisson(clean, (200, axis.size))
+    total = fit_spectra(counts.sum(axis=0), design)
+    settled = design.settled(total.coefficients[0])
+    assert (
+        len(settled.names)
+        == (total.coefficients[0] > 0).sum()
+        + (total.coefficients[0][np.append(design.background, design.amplitude)] == 0).sum()
+    )
+    assert settled.names[settled.amplitude[1]] == "O"
+    assert not settled.signed[settled.amplitude].any()
+    fit = fit_spectra(counts, settled)
+    off = fit.amounts - np.array([1.0, 3.0, 0.0, 0.0]) * 1500.0 * 0.35 / edges.max()
+    mean = off.mean(axis=0) / fit.errors.mean(axis=0)
+    # amounts themselves are held above zero, which moves absent ones by 0.4 standard errors
+    assert np.abs(mean[:2]).max() < 0.5
+    assert (mean[2:] < 0.8).all()
+    bound = fit_spectra(counts, design)
+    far = (bound.amounts - fit.amounts).mean(axis=0) / bound.errors.mean(axis=0)
+    assert far.max() > 0.5
+    # the sum itself is the same either way
+    again = fit_spectra(counts.sum(axis=0), settled)
+    assert again.amounts == pytest.approx(total.amounts, rel=1e-3, abs=1e-3 * total.amounts.max())
 
 
 def test_active_set_agrees_with_scipy_on_a_fit() -> None:
@@ -329,6 +383,31 @@ def test_channels_that_share_a_weight_change_no_answer(monkeypatch: pytest.Monke
     assert together.likelihood_ratio == pytest.approx(single.likelihood_ratio, rel=0.03, abs=0.3)
 
 
+def test_tails_of_white_lines_count_as_errors_of_the_edge_before() -> None:
+    """La M4,5 with lines of natural width, and no Ba."""
+    axis = EnergyAxis(600.0, 0.75, 560)
+    truth = design_matrix(["La"], axis, near_edge="none", background=1, **MICROSCOPE)
+    lanthanum = truth.matrix[:, truth.amplitude[0]]
+    energy = axis.energies
+    gamma = 0.5 * natural_width_ev("La", "M5")
+    lines = sum(
+        area * (gamma / np.pi / ((energy[:, None] - e - spread) ** 2 + gamma**2)).mean(axis=1)
+        for area, e in ((30.0, 834.0), (20.0, 851.0))
+        for spread in [np.linspace(-1.2, 1.2, 41)]
+    )
+    edges = lanthanum + lines * np.interp(880.0, energy, lanthanum)
+    clean = 1e8 * ((energy / 600.0) ** -3 + 0.5 * edges / lanthanum.max())
+    design = design_matrix(["Ba", "La"], axis, near_edge="free", **MICROSCOPE)
+    fit = fit_spectra(np.random.default_rng(3).poisson(clean), design)
+    mismatch = mismatch_of(fit)
+    barium = fit.amounts[0, 0]
+    assert barium > 5.0 * fit.errors[0, 0]
+    with_tails = mismatch.feigned(fit.amounts)[0, 0]
+    without = replace(mismatch, tails=None).feigned(fit.amounts)[0, 0]
+    assert with_tails > 1.5 * without
+    assert barium < 2.0 * with_tails
+
+
 def test_errors_of_the_model_follow_from_the_misfit() -> None:
     design = design_matrix(["O", "Ti"], AXIS, near_edge="exclude", **MICROSCOPE)
     heights = np.array([9e6, 0, 0, 5e6, 0, 3e6, 3e6])
@@ -348,5 +427,12 @@ def test_errors_of_the_model_follow_from_the_misfit() -> None:
     off = np.abs(fit.amounts[0] - x[design.amplitude])
     assert (off > 3.0 * fit.errors[0]).any()
     assert (off < 3.0 * np.hypot(model, fit.errors[0])).all()
+    # of titanium alone, oxygen's edge feigns nothing; titanium's share is what is left
+    only = fit.amounts * np.array([1.0, 0.0])
+    feigned = wrong.feigned(only)[0]
+    assert feigned[0] == 0.0
+    assert feigned[1] == pytest.approx(np.sqrt(wrong.covariance(only)[0, 1, 1]))
+    assert not wrong.tails.any()  # no structure is fitted here
+    assert (wrong.feigned(fit.amounts)[0] < model).all()
     twice = np.sqrt(np.diagonal(wrong.covariance(2.0 * fit.amounts)[0]))
     assert twice == pytest.approx(2.0 * model)

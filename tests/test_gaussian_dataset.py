@@ -10,7 +10,7 @@ import pytest
 h5py = pytest.importorskip("h5py")
 
 from coreloss.cli import main  # noqa: E402
-from coreloss.networks.inputs import KONG_GRID  # noqa: E402
+from coreloss.grid import KONG_GRID  # noqa: E402
 from coreloss.simulate import load_recipe  # noqa: E402
 from coreloss.simulate.dataset import (  # noqa: E402
     DatasetPlan,

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from dm3_file import dm3_image, write_dm3
 
-from coreloss.energy import EnergyAxis, Spectra
-from coreloss.io import ReadError, from_signal, load, require_core_loss_range
+from coreloss.io import ReadError, from_signal, load
 
 REAL = Path(
     os.environ.get("CORELOSS_REAL", Path(__file__).resolve().parents[1] / ".." / "shared" / "real")
@@ -352,8 +351,6 @@ def test_a_low_loss_file_loads_and_is_said_to_be_one(tmp_path):
     spectra = load(write_dm3(tmp_path / "a.dm3", image))
     assert spectra.axis.offset == pytest.approx(-20)
     assert noted(spectra, "it is a low-loss spectrum")
-    with pytest.raises(ReadError, match="low-loss record, so give the core-loss record"):
-        require_core_loss_range(spectra, 75, 3071)
 
 
 def test_a_spectrum_image_comes_with_energy_last(tmp_path):
@@ -521,31 +518,6 @@ def test_from_signal_refuses_other_things():
         from_signal(fake_signal(COUNTS, signal=[energy], kind="EDS_TEM"))
 
 
-# --- the range judged ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("offset", "dispersion", "words"),
-    [
-        (-20.0, 0.5, "low-loss record"),
-        (3400.0, 1.0, "check the energy calibration"),
-        (0.4, 0.0005, "keV"),
-        (20.0, 0.1, "check the energy calibration"),
-    ],
-)
-def test_a_record_wholly_outside_the_range(offset, dispersion, words):
-    spectra = Spectra(np.ones(100), EnergyAxis(offset, dispersion, 100), {"file": "a.dm3"})
-    with pytest.raises(ReadError, match=r"^a\.dm3: its energy axis runs from") as caught:
-        require_core_loss_range(spectra, 75, 3071)
-    assert words in str(caught.value)
-    assert "the 75 to 3071 eV in which elements are identified" in str(caught.value)
-
-
-@pytest.mark.parametrize(("offset", "dispersion"), [(60.0, 0.5), (3050.0, 1.0), (-50.0, 40.0)])
-def test_a_record_partly_inside_the_range(offset, dispersion):
-    require_core_loss_range(Spectra(np.ones(100), EnergyAxis(offset, dispersion, 100)), 75, 3071)
-
-
 # --- the real files -------------------------------------------------------------------------
 
 
@@ -561,7 +533,6 @@ def test_real_file(row):
     inside = (spectra.axis.energies > low - 0.01) & (spectra.axis.energies < high + 0.01)
     assert abs(np.count_nonzero(inside) - row["shape"][-1]) <= 1
     assert np.all(np.isfinite(spectra.summed().counts[inside][2:-2]))
-    require_core_loss_range(spectra, 75, 3071)
 
 
 @pytest.mark.real

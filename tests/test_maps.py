@@ -152,7 +152,6 @@ def test_scattered_false_positives_drop_out(step_bundle: Path) -> None:
 
 
 def test_a_phase_of_few_pixels_is_found_in_its_cluster(step_bundle: Path) -> None:
-    pytest.importorskip("sklearn")
     counts = image_counts((20, 30), seed=4)
     counts[2:4, 20:23] += 20_000.0 * (AXIS.energies > 709.0)
     maps = element_maps(Spectra(counts, AXIS), model=step_bundle, clusters=4, least_fraction=0.05)

@@ -17,11 +17,11 @@ from spectrum_images import (
 )
 
 from coreloss.energy import EnergyAxis, Spectra
-from coreloss.fit import design_matrix
+from coreloss.fit import design_matrix, fit_spectra, mismatch_of
 from coreloss.io import ReadError
 from coreloss.maps import quantify
 from coreloss.maps.microscope import microscope_of
-from coreloss.maps.quantification import atomic_percent
+from coreloss.maps.quantification import _feigned, atomic_percent
 from coreloss.maps.thickness import typical_low_loss
 
 
@@ -67,6 +67,23 @@ def test_elements_are_found_and_the_unsupported_taken_out(step_bundle: Path) -> 
     )
     assert single.shape == (1,)
     assert {"O", "Ti"} <= set(single.elements)
+
+
+def test_no_amount_is_given_where_other_edges_may_feign_it() -> None:
+    """A little O under extended structure of N that no atom has, and as much O as N."""
+    axis = EnergyAxis(380.0, 1.0, 380)
+    design = design_matrix(["N", "O"], axis, **MICROSCOPE)
+    nitrogen, oxygen = design.matrix[:, design.amplitude].T
+    beyond = np.maximum(axis.energies - 402.0, 0.0)
+    nitrogen = nitrogen * (1.0 + 0.3 * np.exp(-beyond / 60.0) * np.cos(beyond / 9.0))
+    rng = np.random.default_rng(8)
+    for share, unknown in ((0.01, {"O"}), (1.0, set())):
+        edges = nitrogen + share * oxygen
+        clean = 1e7 * ((axis.energies / 380.0) ** -3 + 0.8 * edges / edges.max())
+        fit = fit_spectra(rng.poisson(clean), design)
+        found = _feigned(fit, mismatch_of(fit))
+        assert set(found) == unknown
+        assert all("may feign" in reason for reason in found.values())
 
 
 def test_beam_intensity_makes_amounts_areal_densities() -> None:

@@ -153,7 +153,7 @@ def test_no_element_twice_and_every_element_drawn() -> None:
 
 
 def test_shapes_vanish_below_their_onset() -> None:
-    library = edge_library(resonances=False)
+    library = edge_library(measured=False)
     for row, onset in zip(library.shape, library.onset_ev, strict=True):
         assert not row[: int(onset)].any()
         assert (row >= 0).all()

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
+from tiny_training import tiny_recipe, weights  # noqa: E402
 
 from coreloss.networks import build  # noqa: E402
 from coreloss.training import checkpoint, export, export_bundle, train  # noqa: E402
@@ -31,28 +32,7 @@ from coreloss.training.metrics import (  # noqa: E402
 from coreloss.training.muon import Muon  # noqa: E402
 from coreloss.training.recipe import load_training_recipe  # noqa: E402
 
-TINY = """
-[simulation]
-base = "default"
-
-[network]
-name = "compact"
-widths = [8, 8, 8, 8]
-blocks = [1, 1, 1, 1]
-kernels = [3, 3, 3, 3]
-head = [4, 16]
-
-[training]
-spectra = 512
-batch_size = 64
-chunk = 64
-warm_up = 64
-ema = 0.9
-bf16 = false
-validation_spectra = 64
-validate_every = 128
-checkpoint_seconds = 0.0
-"""
+TINY = tiny_recipe("default", 512, 64, 128)
 
 
 @pytest.fixture
@@ -60,12 +40,6 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)
     return path
-
-
-def weights(folder: Path) -> dict:
-    newest = checkpoint.latest(folder)
-    assert newest is not None
-    return {**load_file(newest / "mean.safetensors"), **load_file(newest / "network.safetensors")}
 
 
 def test_killed_and_resumed_training_ends_as_an_uninterrupted_one(
@@ -183,7 +157,8 @@ def test_a_loss_that_diverges_ends_the_run_with_a_sentence(recipe: Path, tmp_pat
     run = tmp_path / "run"
     train(recipe, run, threads=1, quiet=True, max_minutes=0.0)
     weights_file = checkpoint.latest(run) / "network.safetensors"
-    spoilt = {k: v * float("nan") if v.is_floating_point() else v for k, v in weights(run).items()}
+    whole = load_file(weights_file)
+    spoilt = {k: v * float("nan") if v.is_floating_point() else v for k, v in whole.items()}
     save_file(spoilt, weights_file)
     with pytest.raises(ValueError, match=r"loss is nan after 128 spectra; lower learning_rate"):
         train(recipe, run, threads=1, quiet=True, resume=True)

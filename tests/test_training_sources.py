@@ -15,41 +15,19 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from safetensors.torch import load_file  # noqa: E402
+from tiny_training import tiny_recipe, weights  # noqa: E402
 
+from coreloss.cli import main  # noqa: E402
 from coreloss.identification import load_model  # noqa: E402
 from coreloss.simulate import load_recipe  # noqa: E402
 from coreloss.simulate.dataset import DatasetPlan, write_dataset  # noqa: E402
-from coreloss.training import checkpoint, export_bundle, train  # noqa: E402
+from coreloss.training import export_bundle, train  # noqa: E402
 from coreloss.training.distill import Teacher  # noqa: E402
 from coreloss.training.files import FileSource  # noqa: E402
 from coreloss.training.recipe import load_training_recipe  # noqa: E402
 from coreloss.training.source import open_source  # noqa: E402
 
-TINY = """
-[simulation]
-base = "annys2023"
-
-[network]
-name = "compact"
-widths = [8, 8, 8, 8]
-blocks = [1, 1, 1, 1]
-kernels = [3, 3, 3, 3]
-head = [4, 16]
-dropout = 0.0
-
-[training]
-spectra = 128
-batch_size = 32
-chunk = 32
-warm_up = 32
-soft_f1 = 1.0
-ema = 0.9
-bf16 = false
-validation_spectra = 24
-validate_every = 64
-checkpoint_seconds = 0.0
-"""
+TINY = tiny_recipe("annys2023", 128, 32, 64, dropout=0.0) + "soft_f1 = 1.0\n"
 
 
 @pytest.fixture
@@ -65,12 +43,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = DatasetPlan(training=40, validation=16, test=0, single=0, elements=("O", "Fe", "Ba"))
     write_dataset(load_recipe("annys2023"), plan, target, workers=1, quiet=True)
     return target
-
-
-def weights(folder: Path, name: str = "network") -> dict:
-    newest = checkpoint.latest(folder)
-    assert newest is not None
-    return load_file(newest / f"{name}.safetensors")
 
 
 def test_an_epoch_of_files_holds_every_spectrum_once_in_an_order_of_its_own(folder: Path) -> None:
@@ -147,11 +119,17 @@ def test_the_best_rate_of_a_grid_is_taken(recipe: Path, tmp_path: Path) -> None:
     grid = "learning_rate_grid = [1e-7, 3e-3]\ngrid_spectra = 64\n"
     recipe.write_text(TINY + grid)
     run = tmp_path / "run"
-    train(recipe, run, threads=1, quiet=True, max_minutes=0.0)
+    while not (run / "learning_rates.json").is_file():  # a chunk of a trial at a time
+        before = sorted(run.glob("rate-*/checkpoint-*"))
+        outcome = train(recipe, run, threads=1, quiet=True, resume=True, max_minutes=0.0)
+        assert sorted(run.glob("rate-*/checkpoint-*")) != before
+        assert not outcome["finished"]
     found = json.loads((run / "learning_rates.json").read_text())
     assert set(found["scores"]) == {"1e-07", "0.003"}
     best = max(found["scores"].values(), key=lambda s: (s["f1"], -s["loss"]))
     assert found["scores"][f"{found['chosen']:g}"] == best
+    with pytest.raises(FileExistsError, match="give --resume"):
+        train(recipe, run, threads=1, quiet=True)
     assert train(recipe, run, threads=1, quiet=True, resume=True)["finished"]
     fixed = TINY.replace("[training]", f"[training]\nlearning_rate = {found['chosen']}")
     recipe.write_text(fixed)
@@ -163,14 +141,26 @@ def test_the_best_rate_of_a_grid_is_taken(recipe: Path, tmp_path: Path) -> None:
         train(recipe, tmp_path / "none", threads=1, quiet=True)
 
 
-def test_a_rate_that_diverges_only_loses_the_search(recipe: Path, tmp_path: Path) -> None:
-    grid = "learning_rate_grid = [1e30, 3e-3]\ngrid_spectra = 64\n"
+def test_a_rate_that_diverges_only_loses_the_search(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = "learning_rate_grid = [3e-3, 1e30]\ngrid_spectra = 64\n"
     recipe.write_text(TINY + grid)
-    train(recipe, tmp_path / "run", threads=1, quiet=True, max_minutes=0.0)
+    command = ["train", str(recipe), "--out", str(tmp_path / "run"), "--max-minutes"]
+    assert main([*command, "0"]) == 0
+    assert "stopped in the search for a learning rate" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "learning_rates.json").exists()
+    assert main([*command, "9"]) == 2
+    assert "holds a training run; give --resume" in capsys.readouterr().err
+    recipe.write_text(TINY + grid + "seed = 2\n")
+    assert main([*command, "9", "--resume"]) == 2
+    assert "another recipe" in capsys.readouterr().err
+    recipe.write_text(TINY + grid)
+    assert main([*command, "9", "--resume"]) == 0
     found = json.loads((tmp_path / "run" / "learning_rates.json").read_text())
     assert found["scores"]["1e+30"] is None
     assert found["chosen"] == 3e-3
-    recipe.write_text(TINY + grid.replace(", 3e-3", ""))
+    recipe.write_text(TINY + grid.replace("3e-3, ", ""))
     with pytest.raises(ValueError, match="every rate"):
         train(recipe, tmp_path / "none", threads=1, quiet=True)
 

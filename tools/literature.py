@@ -1,4 +1,4 @@
-"""Published oscillator strengths and absorption of thin films, to compare our theory with.
+"""Published oscillator strengths and absorption of thin films, and our theory beside them.
 
 `tools/published/README.md` states where each table comes from and what of it was read.
 """
@@ -12,19 +12,33 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import nnls
+
+from coreloss.atom.discrete import lines_of
+from coreloss.atom.gos_table import gos_table
+from coreloss.edges import edges_of
+from coreloss.simulate.library import edge_library
 
 __all__ = [
     "ATOMS_PER_M3",
     "PublishedStrength",
     "above_shallower_shells",
     "cxro",
+    "delayed_m45_fit",
+    "density",
     "film",
+    "jump_of",
+    "line_strength",
     "observed_resonances",
+    "onset",
     "published_strengths",
+    "window",
+    "within",
 ]
 
 Floats = NDArray[np.float64]
 PUBLISHED = Path(__file__).parent / "published"
+STEP_EV = 0.25
 
 _CLASSICAL_RADIUS_M = 2.8179403e-15
 _AVOGADRO = 6.02214076e23
@@ -142,6 +156,94 @@ def above_shallower_shells(
     return np.asarray(np.interp(x, energies, values) - np.exp(constant + slope * np.log(x)))
 
 
+@dataclass(frozen=True)
+class DelayedFit:
+    """M4,5 of our atom fitted to measured absorption.
+
+    Attributes
+    ----------
+    stretch, strength : float
+        What the energy scale above the onset and df/dE are multiplied by.
+    rms : float
+        Of the deviations, over the measured df/dE.
+    rms_before : float
+        The same at stretch 1, with the best strength.
+    """
+
+    stretch: float
+    strength: float
+    rms: float
+    rms_before: float
+
+
+def delayed_m45_fit(symbol: str) -> DelayedFit:
+    """Least squares to df/dE of the Center for X-Ray Optics, 60 eV before M5 to 350 eV after.
+
+    M4,5 of our atom, its energies above the onset stretched, the element's own shells that begin
+    in the region, and the tail of those before it (two power laws); all strengths not negative.
+    """
+    energies, values = cxro(symbol)
+    library = edge_library(measured=False)
+    own = [label.split() for label in library.labels]
+    groups = {name: i for i, (element, name) in enumerate(own) if element == symbol}
+    first = library.onset_ev[groups["M45"]]
+    x = np.arange(np.ceil(max(0.75 * first, first - 60.0)), min(first + 350.0, 2.2 * first))
+    y = np.interp(x, energies, values)
+    grid = np.arange(library.shape.shape[1], dtype=float)
+    others = [
+        np.interp(x, grid, library.shape[i])
+        for name, i in groups.items()
+        if name != "M45" and first < library.onset_ev[i] < x[-1]
+    ]
+    others += [y[0] * (x / x[0]) ** -power for power in (2.0, 3.0)]
+    best: list[tuple[float, float, float]] = []
+    for stretch in np.arange(0.8, 2.01, 0.05):
+        at = first + (x - first) / stretch
+        delayed = np.interp(at, grid, library.shape[groups["M45"]])
+        columns = np.array([delayed, *others]).T
+        solution, _ = nnls(columns / y[:, None], np.ones_like(y))
+        rms = float(np.sqrt(np.mean((columns @ solution / y - 1.0) ** 2)))
+        best.append((rms, float(stretch), float(solution[0])))
+    rms, stretch, strength = min(best)
+    return DelayedFit(stretch, strength, rms, best[4][0])
+
+
 def observed_resonances() -> list[dict[str, str]]:
     """Observed maxima of the giant resonances: symbol, edge, first_ev, last_ev, source."""
     return _rows("resonances.csv")
+
+
+def jump_of(data: tuple[Floats, Floats]) -> float:
+    """The energy [eV] after the steepest rise: a tabulated K edge, up to 12 eV above ours."""
+    energies, values = data
+    return float(energies[np.argmax(np.diff(np.log(values))) + 1])
+
+
+def onset(symbol: str, shell: str) -> float:
+    """Our onset [eV] of a subshell, 'K' or 'M5'; raises StopIteration where there is none."""
+    return next(edge.onset_ev for edge in edges_of(symbol) if edge.subshell == shell)
+
+
+def window(first_ev: float, width_ev: float) -> Floats:
+    """Midpoints of steps of STEP_EV over a window [eV]."""
+    return first_ev + STEP_EV * (np.arange(round(width_ev / STEP_EV)) + 0.5)
+
+
+def density(symbol: str, shells: tuple[str, ...], energies_ev: ArrayLike) -> Floats:
+    """Our optical df/dE (n,) [1/eV] of subshells together, without lines."""
+    table = gos_table()
+    parts = [table.strengths(symbol, shell).gos(energies_ev, [0.03])[:, 0] for shell in shells]
+    return np.sum(parts, axis=0)
+
+
+def within(symbol: str, shells: tuple[str, ...], width_ev: float) -> float:
+    """Our oscillator strength of subshells together from the first onset on, without lines."""
+    first = min(onset(symbol, shell) for shell in shells)
+    return float(STEP_EV * density(symbol, shells, window(first, width_ev)).sum())
+
+
+def line_strength(symbol: str, shells: tuple[str, ...], final: str) -> float:
+    """Oscillator strength of the atom's lines into a shell, '3d'."""
+    return sum(
+        line.strength for s in shells for line in lines_of(symbol, s) if line.final[:2] == final
+    )

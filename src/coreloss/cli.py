@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from typing import Any
 from coreloss import __version__
 from coreloss.commands import CommandError, keep
 from coreloss.commands import add_commands as add_model_commands
+from coreloss.io.errors import plain
+from coreloss.whole import json_text
 
 __all__ = ["main"]
 
@@ -28,11 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.run is None:
         parser.print_help()
         return 0
+    for stream_name in ("stdout", "stderr"):
+        if getattr(sys, stream_name) is None:  # closed by the caller
+            setattr(sys, stream_name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # a terminal that lacks a character, or a file name of odd bytes, must not end the run
         if hasattr(stream, "reconfigure") and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
     try:
+        _check(options)
         code = int(options.run(options))
         sys.stdout.flush()  # here, where a reader that went away is expected
         return code
@@ -43,14 +48,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("coreloss: stopped", file=sys.stderr)
         return 130
-    except (CommandError, ValueError, OSError, ImportError) as error:
+    except UnicodeDecodeError as error:  # of a recipe; spectra are read in any encoding
+        name = getattr(options, "recipe", None) or getattr(options, "what", "a recipe")
+        print(f"coreloss: {name}: is no text in UTF-8 ({error.reason})", file=sys.stderr)
+        return 2
+    except (CommandError, ValueError, OSError, ImportError, MemoryError) as error:
         print(f"coreloss: {_sentence(error)}", file=sys.stderr)
         return 2
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Raise for numbers that no command can use."""
+    for name, allowed, words in (
+        ("threshold", lambda x: 0.0 < x < 1.0, "give a probability between 0 and 1"),
+        ("threads", lambda x: x >= 0, "give a number of threads, 0 for all"),
+        ("seed", lambda x: x >= 0, "give a whole number from 0 on"),
+        ("max_minutes", lambda x: x >= 0, "give a time in minutes"),
+    ):
+        value = getattr(options, name, None)
+        if value is not None and not allowed(value):
+            raise CommandError(f"--{name.replace('_', '-')} {value}: {words}")
+
+
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
+    if isinstance(error, OSError) and error.strerror:
+        place = "the output" if error.filename is None else error.filename
+        return f"{plain(place, 400)}: {error.strerror.lower()}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; crop or bin the data"
     return " ".join(str(error).split())
 
 
@@ -169,19 +194,19 @@ def _identify(options: argparse.Namespace) -> int:
                 from coreloss.plot import identification
 
                 identification(result, picture, title=Path(file).name)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, MemoryError) as error:
             failed = True
             sentence = _sentence(error)
-            if file not in sentence:
-                sentence = f"{file}: {sentence}"
+            if plain(file, 400) not in sentence:
+                sentence = f"{plain(file, 400)}: {sentence}"
             if options.json:
-                print(json.dumps({"file": file, "error": sentence}, ensure_ascii=False), flush=True)
+                print(json_text({"file": file, "error": sentence}), flush=True)
             else:
                 print(f"coreloss: {sentence}", file=sys.stderr)
             continue
         if options.json:
             record = {"file": file, **result.to_dict(), "version": __version__}
-            print(json.dumps(record, ensure_ascii=False), flush=True)
+            print(json_text(record), flush=True)
         else:
             axis = result.axis
             print(
@@ -204,22 +229,21 @@ def _picture_paths(options: argparse.Namespace) -> list[Path | None]:
     if options.plot is None:
         return [None] * len(options.files)
     base = Path(options.plot)
-    if not base.parent.is_dir():
-        raise CommandError(f"{base.parent}: no such folder for the picture; make it first")
     if len(options.files) == 1:
         paths = [base]
     else:
         stem, kind = base.stem, base.suffix or ".png"
         paths = [base.with_name(f"{stem}-{i + 1}{kind}") for i in range(len(options.files))]
     for path in paths:
-        if path.exists() and not options.force:
-            raise CommandError(f"{path}: exists already; give --force to overwrite it")
+        keep(path, options.force, picture=True)
     return list(paths)
 
 
 def _edges(options: argparse.Namespace) -> int:
     from coreloss.edges import edges_between, edges_near, edges_of, format_table
 
+    if (options.near is not None) + (options.between is not None) + bool(options.symbol) > 1:
+        raise CommandError("elements, --near and --between each ask for edges; give one of them")
     if options.near is not None:
         found = edges_near(options.near, options.within)
         if not found:
@@ -272,7 +296,8 @@ def _edges_fit(options: argparse.Namespace) -> int:
 
     file = Path(options.file)
     name = options.name or file.stem
-    keep(options.plot, options.force)
+    keep(options.plot, options.force, picture=True)
+    keep(options.out, force=True)
     kept = []
     if options.out and Path(options.out).exists():
         shapes = read_shapes(options.out)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from coreloss.whole import json_text
 
 __all__ = ["CommandError", "add_commands", "keep"]
 
@@ -109,21 +110,33 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(run=_gos_build)
 
 
-def keep(path: str | None, force: bool) -> None:
-    """Raise where an output exists and may not be overwritten, or its folder is missing."""
+def keep(path: str | Path | None, force: bool, *, picture: bool = False) -> None:
+    """Raise where a file cannot be written or may not be overwritten, before work is done."""
     if path is None:
         return
+    if picture:
+        from coreloss.plot import picture_kind
+
+        picture_kind(path)
     if not Path(path).parent.is_dir():
         raise CommandError(f"{Path(path).parent}: no such folder; make it first")
+    if Path(path).is_dir():
+        raise CommandError(f"{path}: is a folder; give the name of a file")
     if Path(path).exists() and not force:
         raise CommandError(f"{path}: exists already; give --force to overwrite it")
+
+
+def _folder(path: str) -> str:
+    """An output folder; raises where a file has its name."""
+    if Path(path).exists() and not Path(path).is_dir():
+        raise CommandError(f"{path}: is a file; give the name of a folder")
+    return path
 
 
 def _sensitivity(options: argparse.Namespace) -> int:
     from coreloss.evaluate import evaluate_sensitivity
     from coreloss.simulate import load_recipe
 
-    keep(options.plot, options.force)
     result = evaluate_sensitivity(
         load_recipe(options.what),
         model=options.model,
@@ -136,7 +149,7 @@ def _sensitivity(options: argparse.Namespace) -> int:
         result.save(options.out)
     if options.plot:
         result.plot(options.plot)
-    print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else result.table())
+    print(json_text(result.to_dict()) if options.json else result.table())
     return 0
 
 
@@ -145,17 +158,33 @@ def _evaluate(options: argparse.Namespace) -> int:
     from coreloss.identification.axis import parse_axis
     from coreloss.simulate import load_recipe
 
-    for path in (options.out, options.confusion, options.occurrence):
-        if path and Path(path).exists() and not options.force:
-            raise CommandError(f"{path}: exists already; give --force to overwrite it")
+    keep(options.out, options.force)
+    for path in (options.plot, options.confusion, options.occurrence):
+        keep(path, options.force, picture=True)
+    manifest = options.what.endswith(".json")
+    for given, allowed, words in (
+        (options.plot, options.sensitivity, "--plot draws the sensitivity; give --sensitivity too"),
+        (
+            options.confusion or options.occurrence,
+            not manifest and not options.sensitivity,
+            "--confusion and --occurrence take a simulation recipe or a data set, without "
+            "--sensitivity",
+        ),
+        (
+            options.axis != "as-recorded"
+            or options.evidence
+            or options.corrected
+            or options.elements,
+            manifest and not options.sensitivity,
+            "--axis, --evidence, --corrected and --elements are for a manifest of records; "
+            "leave them out",
+        ),
+    ):
+        if given and not allowed:
+            raise CommandError(words)
     if options.sensitivity:
         return _sensitivity(options)
-    if options.what.endswith(".json"):
-        if options.confusion or options.occurrence:
-            raise CommandError(
-                "--confusion and --occurrence take a simulation recipe or a data set, "
-                f"not {options.what}"
-            )
+    if manifest:
         report = evaluate_folder(
             options.what,
             model=options.model,
@@ -165,8 +194,6 @@ def _evaluate(options: argparse.Namespace) -> int:
             axis_mode=parse_axis(options.axis),
             evidence=options.evidence,
         )
-    elif options.axis != "as-recorded" or options.evidence:
-        raise CommandError("--axis and --evidence are for a manifest of records; leave them out")
     elif Path(options.what).is_dir():
         report = evaluate_files(
             options.what, model=options.model, threshold=options.threshold, spectra=options.spectra
@@ -182,7 +209,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     _data_set_pictures(options)
     if options.out:
         report.save(options.out)
-    print(json.dumps(report.to_dict(), ensure_ascii=False) if options.json else report.table())
+    print(json_text(report.to_dict()) if options.json else report.table())
     return 0
 
 
@@ -222,7 +249,7 @@ def _train(options: argparse.Namespace) -> int:
 
     outcome = train(
         options.recipe,
-        options.out,
+        _folder(options.out),
         resume=options.resume,
         start_from=options.start_from,
         max_minutes=options.max_minutes,
@@ -234,7 +261,9 @@ def _train(options: argparse.Namespace) -> int:
     if outcome["finished"]:
         print(f"finished: {outcome['spectra']:,} spectra in {options.out}")
     else:
-        print(f"stopped at {outcome['spectra']:,} spectra; --resume goes on")
+        seen = outcome["spectra"]
+        where = f"at {seen:,} spectra" if seen else "in the search for a learning rate"
+        print(f"stopped {where}; --resume goes on")
     return 0
 
 
@@ -266,7 +295,7 @@ def _simulate(options: argparse.Namespace) -> int:
     outcome = write_dataset(
         recipe,
         plan,
-        options.out,
+        _folder(options.out),
         resume=options.resume,
         workers=options.workers,
         scheduler=options.scheduler,
@@ -284,10 +313,7 @@ def _gos_build(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if options.jobs < 1:
         raise CommandError(f"--jobs {options.jobs}: at least one process is needed")
-    if out.exists() and not options.force:
-        raise CommandError(f"{out}: exists already; give --force to overwrite it")
-    if not out.parent.is_dir():
-        raise CommandError(f"{out.parent}: no such folder; make it first")
+    keep(out, options.force)
     if importlib.util.find_spec("numba") is None:
         raise CommandError("this command needs numba; install it with: pip install 'coreloss[gos]'")
     from coreloss.atom.gos_shards import build_shards, write_table

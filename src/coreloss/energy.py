@@ -49,11 +49,11 @@ class EnergyAxis:
             raise ValueError(f"energy axis has {self.size} channels; it needs at least 1")
 
     @classmethod
-    def from_energies(cls, energies: ArrayLike, *, tolerance: float = 0.01) -> EnergyAxis:
+    def from_energies(cls, energies: ArrayLike) -> EnergyAxis:
         """The axis of an array of channel energies (n_energy,) [eV], ascending and uniform.
 
-        ``tolerance`` is the largest distance from a straight line allowed, in channels.
-        Raises ValueError for anything else.
+        Raises ValueError for anything else, and where an energy is more than a hundredth of a
+        channel from the straight line.
         """
         values = np.asarray(energies, dtype=float)
         if values.ndim != 1 or values.size < 2:
@@ -67,7 +67,7 @@ class EnergyAxis:
             raise ValueError("energies do not ascend; reverse energies and counts together")
         axis = cls(float(values[0]), float(dispersion), int(values.size))
         worst = float(np.max(np.abs(values - axis.energies))) / dispersion
-        if worst > tolerance:
+        if worst > 0.01:
             raise ValueError(
                 f"energies are not evenly spaced (off by up to {worst:.2g} channels); "
                 "resample the spectrum to a uniform axis"

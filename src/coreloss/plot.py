@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from coreloss.identification.result import Identification
+from coreloss.whole import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["identification", "save"]
+__all__ = ["identification", "picture_kind", "save"]
 
 # Okabe & Ito's colours, which the colour-blind can tell apart, dark ones first
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6A00")
@@ -73,21 +73,22 @@ def identification(
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure whole or not at all.
 
+    Raises as `picture_kind`.
+    """
+    kind = picture_kind(path)
+    with whole(path) as partial:
+        figure.savefig(partial, format=kind)
+
+
+def picture_kind(path: str | os.PathLike[str]) -> str:
+    """The format that a picture's ending asks for, 'png' without one.
+
     Raises ValueError for an ending that names no picture format.
     """
-    target = Path(path)
-    kind = target.suffix.lstrip(".").lower() or "png"
+    kind = Path(path).suffix.lstrip(".").lower() or "png"
     if kind not in ("png", "pdf", "svg", "jpg", "jpeg", "tif", "tiff"):
-        raise ValueError(f"{target}: cannot write a picture as .{kind}; use .png, .pdf or .svg")
-    handle, partial = tempfile.mkstemp(suffix=f".{kind}", dir=target.parent)
-    os.close(handle)
-    try:
-        figure.savefig(partial, format=kind)
-        os.chmod(partial, 0o644)
-        os.replace(partial, target)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+        raise ValueError(f"{path}: cannot write a picture as .{kind}; use .png, .pdf or .svg")
+    return kind
 
 
 def _spectrum(axes: Axes, result: Identification, title: str) -> None:

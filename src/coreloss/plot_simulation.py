@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coreloss.edges import ELEMENTS
 from coreloss.energy import Spectra
-from coreloss.networks.inputs import ANNYS_GRID, plain, rebin
+from coreloss.grid import ANNYS_GRID, over_maximum, rebin
 from coreloss.plot import save
 from coreloss.simulate import load_recipe, simulate_sample
 from coreloss.simulate.low_loss import low_loss
@@ -240,7 +240,9 @@ def preprocessing(
     _plain(panels[0], f"as recorded, {axis.dispersion:.3g} eV/channel")
     panels[1].plot(ANNYS_GRID.energies[inside], values[0][inside], color=_BLUE, lw=0.8)
     _plain(panels[1], "resampled, 1 eV/channel")
-    panels[2].plot(ANNYS_GRID.energies, plain(values, mask, ANNYS_GRID)[0, 0], color=_BLUE, lw=0.8)
+    panels[2].plot(
+        ANNYS_GRID.energies, over_maximum(values, mask, ANNYS_GRID)[0], color=_BLUE, lw=0.8
+    )
     _plain(panels[2], "over its maximum, zero padded")
     if detail is not None:
         for axes, energy, record_counts in (

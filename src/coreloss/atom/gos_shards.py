@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,6 +19,7 @@ from coreloss.atom.gos_build import ElementStrengths, element_strengths, setting
 from coreloss.atom.gos_grid import MomentumScale
 from coreloss.atom.gos_table import pack
 from coreloss.edges import ELEMENTS, edges_of
+from coreloss.whole import whole
 
 __all__ = ["build_shards", "read_shard", "shard_path", "write_table"]
 
@@ -35,8 +35,7 @@ def _make(work: str, symbol: str) -> str:
     """Compute and write one element's file, whole or not at all."""
     path = shard_path(Path(work), symbol)
     strengths = element_strengths(symbol)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
+    with whole(path) as partial, partial.open("wb") as stream:
         np.savez(
             stream,
             excess_ev=strengths.excess_ev,
@@ -45,7 +44,6 @@ def _make(work: str, symbol: str) -> str:
             log_strength=strengths.log_strength.astype(np.float32),
             highest_multipole=strengths.highest_multipole,
         )
-    os.replace(part, path)
     return symbol
 
 
@@ -142,8 +140,7 @@ def write_table(work: Path, out: Path, *, symbols: tuple[str, ...] = ELEMENTS) -
         "highest_multipole": multipole,
         "onsets": "coreloss edge table",
     }
-    part = out.with_name(f"{out.name}.part")
-    with part.open("wb") as stream:
+    with whole(out) as partial, partial.open("wb") as stream:
         np.savez_compressed(
             stream,
             subshell=np.array(names),
@@ -154,5 +151,4 @@ def write_table(work: Path, out: Path, *, symbols: tuple[str, ...] = ELEMENTS) -
             code=np.array(codes),
             provenance=np.array(json.dumps(provenance)),
         )
-    os.replace(part, out)
     return len(names)

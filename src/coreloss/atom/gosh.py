@@ -43,7 +43,7 @@ class _LogScale:
 
 
 class GoshTable:
-    """A ``.gosh`` file as a source of cross sections (needs h5py: ``coreloss[gosh]``).
+    """A ``.gosh`` file as a source of cross sections.
 
     Parameters
     ----------
@@ -53,19 +53,9 @@ class GoshTable:
     ------
     ValueError
         If the file is missing or has another layout.
-    ImportError
-        Without h5py.
     """
 
     def __init__(self, path: str | Path) -> None:
-        try:
-            import h5py
-        except ImportError as error:
-            raise ImportError(
-                f"{path}: reading .gosh files needs h5py; "
-                "install it with: pip install 'coreloss[gosh]'"
-            ) from error
-        self._h5py = h5py
         self.path = Path(path)
         self._read: dict[tuple[str, str], Strengths] = {}
         with self._open() as file:
@@ -79,8 +69,10 @@ class GoshTable:
             self.doi = str(reference.attrs.get("data_doi", "")) if reference is not None else ""
 
     def _open(self) -> Any:
+        import h5py
+
         try:
-            return self._h5py.File(self.path, "r")
+            return h5py.File(self.path, "r")
         except FileNotFoundError:
             raise ValueError(f"{self.path}: no such file") from None
         except OSError as error:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from coreloss.whole import json_text, whole
 
 __all__ = ["Report", "write_json"]
 
@@ -105,12 +104,8 @@ class Report:
 
 def write_json(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
-    target = Path(path)
-    handle, partial = tempfile.mkstemp(suffix=".json", dir=target.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, ensure_ascii=False)
-    os.chmod(partial, 0o644)
-    os.replace(partial, target)
+    with whole(path) as partial:
+        partial.write_text(json_text(content, indent=1), encoding="utf-8")
 
 
 def _set_line(entry: dict[str, Any]) -> str:

@@ -93,8 +93,8 @@ class Sensitivity:
         rows = []
         for limit in self.limits:
             row = asdict(limit)
-            row["doses"] = {f"{j:g}": _json(d) for j, d in limit.doses.items()}
-            rows.append({k: _json(v) if isinstance(v, float) else v for k, v in row.items()})
+            row["doses"] = {f"{j:g}": _or_none(d) for j, d in limit.doses.items()}
+            rows.append({k: _or_none(v) if isinstance(v, float) else v for k, v in row.items()})
         return {
             "recipe": self.recipe,
             "model": self.model,
@@ -147,7 +147,7 @@ class Sensitivity:
         return sensitivity(self, path)
 
 
-def _json(value: float) -> float | None:
+def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 

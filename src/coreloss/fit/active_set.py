@@ -11,8 +11,10 @@ _TOLERANCE = 1e-9
 _FULL_EXCHANGES = 3
 _RANDOM_ROUNDS = 60
 _LAST_ROUND = 400
-# columns from which LAPACK on each system is faster than array operations over all
+# columns from which LAPACK on each system is faster than array operations over all, and
+# systems up to which it is
 _LARGE = 32
+_FEW = 64
 
 
 def factorised(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -57,8 +59,8 @@ def masked(matrix: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np
 
 
 def _restricted(matrix: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Solutions (p, n) of n systems; large ones one by one, whose p steps cost little then."""
-    if matrix.shape[0] >= _LARGE:
+    """Solutions (p, n) of n systems; large or few ones one by one, whose p steps cost more."""
+    if matrix.shape[0] >= _LARGE or matrix.shape[2] <= _FEW:
         try:
             found = np.linalg.solve(np.moveaxis(matrix, 2, 0), right.T[..., None])
             return np.ascontiguousarray(found[..., 0].T)
@@ -73,6 +75,7 @@ def non_negative_solutions(
     *,
     start: NDArray[np.bool_] | None = None,
     allowed: NDArray[np.bool_] | None = None,
+    signed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Minimise ½ xᵀGx - bᵀx over x ≥ 0 for n problems together.
 
@@ -91,6 +94,8 @@ def non_negative_solutions(
         Variables thought to be positive; all without it.
     allowed : ndarray, (p,) or (p, n) bool, optional
         Variables that are not stay zero.
+    signed : ndarray, (p,) bool, optional
+        Variables that may be negative.
 
     Returns
     -------
@@ -106,7 +111,8 @@ def non_negative_solutions(
     may = np.ones((p, n), dtype=bool)
     if allowed is not None:
         may &= allowed if allowed.ndim == 2 else allowed[:, None]
-    passive = may & (np.ones((p, n), dtype=bool) if start is None else start)
+    bound = np.ones((p, 1), dtype=bool) if signed is None else ~signed[:, None]
+    passive = may & (np.ones((p, n), dtype=bool) if start is None else start | ~bound)
     x = np.zeros((p, n))
     fewest = np.full(n, p + 1)
     patience = np.full(n, _FULL_EXCHANGES)
@@ -117,7 +123,7 @@ def non_negative_solutions(
         values = _restricted(masked(g, inside), np.where(inside, b, 0.0))
         slope = np.einsum("ijn,jn->in", g, values) - b
         size = np.abs(b).max(axis=0) * _TOLERANCE
-        wrong = (inside & (values < -size)) | (open_ & ~inside & (slope < -size))
+        wrong = (bound & inside & (values < -size)) | (open_ & ~inside & (slope < -size))
         number = wrong.sum(axis=0)
         x[:, left] = values
         unfinished = number > 0
@@ -132,4 +138,4 @@ def non_negative_solutions(
             some |= wrong & (rng.random(wrong.shape) < 0.5) & (number > 3)
         passive[:, left] ^= np.where(patience[left] >= 0, wrong, some)
         left = left[unfinished]
-    return np.asarray(np.maximum(x, 0.0) * scale)
+    return np.asarray(np.where(bound, np.maximum(x, 0.0), x) * scale)

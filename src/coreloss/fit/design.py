@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +14,7 @@ from coreloss.edges import Edge, edges_of
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.fit.background import background_columns
 from coreloss.fit.response import Response
+from coreloss.fit.solids import SolidTable
 
 __all__ = ["NEAR_EDGE", "Design", "design_matrix", "fitted_edges"]
 
@@ -60,6 +61,8 @@ class Design:
         Channels in near-edge regions that triangles are fitted to.
     unfounded : tuple of str
         Elements whose edges leave too few channels to tell their amount by.
+    signed : ndarray, (n_columns,) bool, optional
+        Columns whose coefficients may be negative; none without it. See `settled`.
     """
 
     matrix: NDArray[np.float64] = field(repr=False)
@@ -72,6 +75,7 @@ class Design:
     names: tuple[str, ...] = field(repr=False)
     near_edge: NDArray[np.bool_] = field(repr=False)
     unfounded: tuple[str, ...] = ()
+    signed: NDArray[np.bool_] | None = field(default=None, repr=False)
 
     @property
     def background(self) -> NDArray[np.intp]:
@@ -81,6 +85,26 @@ class Design:
     def columns_of(self, symbol: str) -> NDArray[np.intp]:
         """Indices of an element's columns, near-edge structure included."""
         return np.flatnonzero(self.element_of == self.elements.index(symbol))
+
+    def settled(self, coefficients: NDArray[np.float64]) -> Design:
+        """The same for single spectra whose sum was fitted with ``coefficients`` (n_columns,).
+
+        Near-edge structure that is nil in the sum is left out; the rest may be negative. Where it
+        is held above zero in every spectrum by itself it takes up their noise where that is
+        positive alone, and all amounts are off by up to two standard errors.
+        """
+        structure = self.element_of >= 0
+        structure[self.amplitude] = False
+        kept = ~structure | (coefficients > 0)
+        place = np.cumsum(kept) - 1
+        return replace(
+            self,
+            matrix=self.matrix[..., kept],
+            element_of=self.element_of[kept],
+            amplitude=place[self.amplitude],
+            names=tuple(name for name, there in zip(self.names, kept, strict=True) if there),
+            signed=structure[kept],
+        )
 
 
 def fitted_edges(
@@ -107,6 +131,7 @@ def design_matrix(
     near_edge: str = "exclude",
     near_edge_ev: tuple[float, float] = (4.0, 30.0),
     window_ev: tuple[float, float] | None = None,
+    measured_shapes: bool = True,
 ) -> Design:
     """The design of the linear model background + Σ areal density · cross section.
 
@@ -138,6 +163,9 @@ def design_matrix(
         above L edges, 20 eV less above M and N edges.
     window_ev : pair of float, optional [eV]
         Fit only these energies.
+    measured_shapes : bool
+        Delayed M4,5 maxima of As to Xe and Hf to Bi where solids have them, as strong
+        (`coreloss.fit.solids`); the free atom's without it.
 
     Returns
     -------
@@ -185,7 +213,12 @@ def design_matrix(
         hats = _hats(long, regions) if near_edge == "free" else np.zeros((0, long.size))
         for edge in own:
             column += channel_averages(
-                edge, long, float(beam_energy_kev), float(alpha_mrad), float(beta_mrad)
+                edge,
+                long,
+                float(beam_energy_kev),
+                float(alpha_mrad),
+                float(beta_mrad),
+                measured_shapes,
             )
         if near_edge == "free":
             covered = hats.sum(axis=0)
@@ -253,14 +286,16 @@ class _Region:
     onsets: tuple[float, ...]
 
 
-def _regions(edges: Sequence[Edge], reach_ev: tuple[float, float]) -> list[_Region]:
-    """The near-edge regions of an element's edges, ascending.
+def has_structure(edge: Edge) -> bool:
+    """Whether an edge has near-edge structure to speak of; s subshells but K have none."""
+    return edge.subshell == "K" or not edge.subshell.endswith("1")
 
-    Edges of s subshells other than K are small and featureless and have none.
-    """
+
+def _regions(edges: Sequence[Edge], reach_ev: tuple[float, float]) -> list[_Region]:
+    """The near-edge regions of an element's edges, ascending."""
     regions: list[_Region] = []
     for edge in sorted(edges, key=lambda e: e.onset_ev):
-        if edge.subshell != "K" and edge.subshell.endswith("1"):
+        if not has_structure(edge):
             continue
         begin, end = edge.onset_ev - reach_ev[0], edge.onset_ev + reach_ev[1]
         end += _FARTHER_EV.get(edge.subshell[0], _FARTHER_ELSE_EV)
@@ -304,7 +339,12 @@ def _hats(axis: EnergyAxis, regions: Sequence[_Region]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=512)
 def channel_averages(
-    edge: Edge, axis: EnergyAxis, beam_energy_kev: float, alpha_mrad: float, beta_mrad: float
+    edge: Edge,
+    axis: EnergyAxis,
+    beam_energy_kev: float,
+    alpha_mrad: float,
+    beta_mrad: float,
+    measured_shapes: bool = True,
 ) -> NDArray[np.float64]:
     """dσ/dE [m²/eV] of one subshell averaged over each channel, (n_energy,)."""
     first = int(np.clip(np.floor((edge.onset_ev - axis.start) / axis.dispersion) - 1, 0, axis.size))
@@ -321,6 +361,7 @@ def channel_averages(
             beam_energy_kev=beam_energy_kev,
             alpha_mrad=alpha_mrad,
             beta_mrad=beta_mrad,
+            table=SolidTable.shipped() if measured_shapes else None,
         )
         out[first:] = values.reshape(number, _OVERSAMPLING).mean(axis=1)
     out.flags.writeable = False

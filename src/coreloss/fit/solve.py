@@ -1,4 +1,4 @@
-"""Poisson-weighted, non-negative fits of a linear model to many spectra."""
+"""Poisson-weighted fits of a linear model to many spectra, without negative amounts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class LinearFit:
         Channels fitted less columns in use.
     likelihood_ratio : ndarray, (n, n_elements)
         2 Δ ln L: how much -2 ln L rises when an element is left out and the rest fitted again,
-        to second order about the fit; NaN if not asked for.
+        to second order about the fit; NaN if not asked for. Here near-edge structure, too,
+        is held above zero: below it would be evidence of nothing.
     counts : ndarray, (n, n_energy)
         As given.
     gain, read_noise, correlation : float
@@ -115,7 +116,7 @@ def fit_spectra(
     iterations: int = 3,
     likelihood_ratios: bool = True,
 ) -> LinearFit:
-    """Fit every spectrum with non-negative coefficients, by maximum likelihood.
+    """Fit every spectrum by maximum likelihood, amounts and backgrounds held above zero.
 
     Least squares weighted with the inverse of the variance that the model itself has, repeated:
     its fixed point is the maximum of Poisson's likelihood (both have Σ_E A (y - m)/m = 0).
@@ -213,6 +214,7 @@ class _Problem:
         self.used = np.flatnonzero(design.use)
         p = design.matrix.shape[-1]
         self.rows, self.columns = np.tril_indices(p)
+        self.signed = np.zeros(p, dtype=bool) if design.signed is None else design.signed
         self.groups: ChannelGroups | None = None
         if not self.own:
             self.matrix = np.ascontiguousarray(design.matrix[self.used])
@@ -263,7 +265,7 @@ class _Problem:
             if valid is not None:
                 weights *= valid
             gram, right = self.normal(weights, matrix), _transposed(y * weights, matrix)
-        x = non_negative_solutions(gram, right)
+        x = non_negative_solutions(gram, right, signed=self.signed)
         return self.settled(x, number, lambda x: self.weighted(y, valid, level, matrix, x))
 
     def fitted_in_groups(self, counts: NDArray, groups: ChannelGroups) -> tuple[NDArray, ...]:
@@ -277,14 +279,15 @@ class _Problem:
         right = np.einsum("gn,gkn->kn", even, along)
         # the first round needs no more than a model to weigh by: the columns that the mean
         # spectrum has are solved for together, and what comes out negative is left out
-        chosen = non_negative_solutions(gram, right.mean(axis=1, keepdims=True)) > 0
+        mean = right.mean(axis=1, keepdims=True)
+        chosen = non_negative_solutions(gram, mean, signed=self.signed) != 0
         x = solved(factorised(masked(gram, chosen)), np.where(chosen, right, 0.0)[..., None])
-        x = np.maximum(x[..., 0], 0.0)
+        x = np.where(self.signed[:, None], x[..., 0], np.maximum(x[..., 0], 0.0))
 
         def weighted(
             x: NDArray[np.float64],
         ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-            weights = np.maximum(groups.mean @ x, _LEAST_OF_MEAN * level)
+            weights = np.maximum(groups.mean @ np.maximum(x, 0.0), _LEAST_OF_MEAN * level)
             weights = 1.0 / (weights * self.gain + self.variance)
             gram = self.unpacked(groups.products.T @ weights)
             return gram, np.einsum("gn,gkn->kn", weights, along), (weights * square).sum(axis=0)
@@ -303,11 +306,11 @@ class _Problem:
         """Rounds with the variance of the last model until nothing moves, from a first x."""
         for _ in range(self.iterations):
             gram, right, square = weighted(x)
-            before, x = x, non_negative_solutions(gram, right, start=x > 0)
+            before, x = x, non_negative_solutions(gram, right, start=x > 0, signed=self.signed)
             if np.max(_quadratic(gram, x - before), initial=0.0) < _CONVERGED:
                 break
         chi2 = square - 2.0 * np.einsum("in,in->n", right, x) + _quadratic(gram, x)
-        degrees = number - (x > 0).sum(axis=0)
+        degrees = number - (x != 0).sum(axis=0)
         return (
             x.T.copy(),
             self.covariance(gram, x),
@@ -333,7 +336,8 @@ class _Problem:
         for begin in range(0, n, _IN_CACHE):
             rows = slice(begin, begin + _IN_CACHE)
             part = matrix[rows] if self.own else matrix
-            weights = _product(part, x[:, rows].T)
+            # negative structure may take a model to zero, where weights would be infinite
+            weights = _product(part, np.maximum(x[:, rows], 0.0).T)
             np.maximum(weights, (_LEAST_OF_MEAN * level[rows])[:, None], out=weights)
             if self.gain != 1.0:
                 weights *= self.gain
@@ -350,7 +354,7 @@ class _Problem:
 
     def covariance(self, gram: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         amplitude = self.design.amplitude
-        chosen = x > 0
+        chosen = x != 0
         # an element fitted as absent still has an error: how much of it could hide
         chosen[amplitude] = True
         p, n = x.shape
@@ -375,6 +379,8 @@ class _Problem:
         rise = np.full((x.shape[1], len(self.design.elements)), np.nan)
         if not self.ratios:
             return rise
+        if self.signed.any():
+            x = non_negative_solutions(gram, right, start=x > 0)
         best = height(x)
         for number in range(rise.shape[1]):
             without = self.design.element_of != number

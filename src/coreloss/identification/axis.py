@@ -21,7 +21,6 @@ from coreloss.identification.bundle import ModelBundle
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import binned, columns_of, fit_hypotheses
 from coreloss.identification.positions import FoundEdge, found_edges
-from coreloss.networks.inputs import network_input
 
 __all__ = ["AxisEstimate", "Reading", "estimate_axis", "parse_axis", "readings"]
 
@@ -37,7 +36,9 @@ _APART_EV = 9.0
 _SAME_EV = 5.0
 _SEEN = 0.3
 _MOST_ELEMENTS = 6
-_LEAST_SNR = 5.0
+_LEAST_SNR = 4.0
+# no dispersion is known to err by more
+_MOST_STRETCH = 0.06
 # how far solids move an edge from the table, and the shape hides its onset [eV]
 _SPREAD_EV = {"sharp": 1.3, "white_lines": 1.3, "resonance": 2.5, "delayed": 5.0}
 _PRIOR_SHIFT_EV = 12.0
@@ -45,6 +46,8 @@ _PRIOR_STRETCH = 0.015
 # a correction smaller than this many standard errors, or electronvolts, is none
 _SIGNIFICANT = 2.5
 _LEAST_CORRECTION_EV = 2.0
+# standard errors from which one edge suffices where the network sees another element as well
+_ALONE = 3.0
 
 
 @dataclass(frozen=True)
@@ -180,11 +183,6 @@ class AxisEstimate:
         }
 
 
-def as_recorded() -> AxisEstimate:
-    """No statement and no correction."""
-    return AxisEstimate("as-recorded", 0.0, 1.0, float("nan"), float("nan"), float("nan"))
-
-
 def parse_axis(text: str) -> str | float:
     """'auto', 'as-recorded', or the number of 'shift=8.2'; raises ValueError else."""
     if text in ("auto", "as-recorded"):
@@ -251,7 +249,7 @@ def decided(ranked: list[Reading], least_probability: float) -> AxisEstimate:
         told
         and abs(best.shift_ev) >= _LEAST_CORRECTION_EV
         and abs(best.shift_ev) >= _SIGNIFICANT * best.error_ev
-        and (len(best.used) > 1 or best is not home)
+        and (len(best.used) > 1 or best is not home or _backed(best))
     )
     return AxisEstimate(
         "auto",
@@ -263,6 +261,11 @@ def decided(ranked: list[Reading], least_probability: float) -> AxisEstimate:
         best.used,
         others,
     )
+
+
+def _backed(reading: Reading) -> bool:
+    """Whether a second element, its edge too faint to measure, speaks for a single edge's shift."""
+    return len(reading.elements) > 1 and abs(reading.shift_ev) >= _ALONE * reading.error_ev
 
 
 @dataclass(frozen=True)
@@ -297,16 +300,15 @@ def scanned(counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, *, threads: 
 def _logits(
     counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, shift: Floats, stretch: Floats,
     threads: int,
-) -> NDArray[np.float32]:  # fmt: skip
+) -> Floats:  # fmt: skip
     middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
-    inputs = network_input(
+    return bundle.recorded_logits(
         np.repeat(np.asarray(counts, dtype=float)[None], shift.size, axis=0),
         middle + shift + stretch * (axis.offset - middle),
         stretch * axis.dispersion,
         np.full(shift.size, axis.size),
-        bundle.grid,
+        threads=threads,
     )
-    return bundle.logits(inputs, threads=threads)
 
 
 def network_features(bundle: ModelBundle, logits: NDArray[np.floating]) -> Floats:
@@ -378,7 +380,9 @@ def readings(
     bins = binned(counts, axis)
     out: list[Reading] = []
     for k, (cell, symbols, edges, move, bend, error, used, misfit) in enumerate(partial):
-        # two regions whose edges lead to one axis are one reading
+        # two regions whose edges lead to one axis are one reading; the first is home
+        if out and abs(bend - 1.0) > _MOST_STRETCH:
+            continue
         if any(abs(move - other.shift_ev) < _SAME_EV for other in out):
             continue
         strength = float(sum(np.arcsinh(edge.snr) for edge in edges))

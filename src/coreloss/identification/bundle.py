@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import as_file, files
@@ -21,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.edges import ELEMENTS
-from coreloss.networks.inputs import CHANNEL_SETS, Grid, network_input
+from coreloss.grid import Grid
+from coreloss.networks.inputs import CHANNEL_SETS, network_input
 
 __all__ = ["ModelBundle", "ModelError", "list_models", "load_model"]
 
@@ -172,6 +174,44 @@ class ModelBundle:
         threads : int
             Processor threads; 0 takes all.
         """
+        return self.probabilities(
+            self.recorded_logits(counts, offset, dispersion, size, threads=threads)
+        )
+
+    def recorded_logits(
+        self,
+        counts: NDArray,
+        offset: NDArray,
+        dispersion: NDArray,
+        size: NDArray,
+        *,
+        threads: int = 0,
+    ) -> NDArray[np.float64]:
+        """Logits (n, n_elements) of recorded spectra, before calibration; see `predict`."""
+        given = (counts, offset, dispersion, size)
+        begins = range(0, len(counts), _BATCH)
+        workers = min(threads or _processors(), len(begins))
+        if workers < 2:
+            return self._block_logits(*given, threads=threads)
+        # whole blocks side by side: threads within one wait for each other at every layer
+        with ThreadPoolExecutor(workers) as pool:
+            parts = pool.map(
+                lambda begin: self._block_logits(
+                    *(values[begin : begin + _BATCH] for values in given), threads=1
+                ),
+                begins,
+            )
+            return np.concatenate(list(parts))
+
+    def _block_logits(
+        self,
+        counts: NDArray,
+        offset: NDArray,
+        dispersion: NDArray,
+        size: NDArray,
+        *,
+        threads: int,
+    ) -> NDArray[np.float64]:
         inputs: dict[tuple[Grid, tuple[str, ...], float], NDArray[np.float32]] = {}
 
         def of(member: ModelBundle) -> NDArray[np.float64]:
@@ -183,18 +223,25 @@ class ModelBundle:
                         counts, offset + shift, dispersion, size, member.grid, member.channels
                     )
                 total += member.logits(inputs[key], threads=threads)
-            return member.probabilities(total / len(member.shifts_ev))
+            return total / len(member.shifts_ev)
 
         if not self.members:
             return of(self)
-        mean = np.mean([of(member) for member in self.members], axis=0)
+        mean = np.mean([member.probabilities(of(member)) for member in self.members], axis=0)
         mean = np.clip(mean, 1e-9, 1.0 - 1e-9)
-        return self.probabilities(np.log(mean / (1.0 - mean)))
+        return np.asarray(np.log(mean / (1.0 - mean)))
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probabilities of logits, same shape."""
         z = np.clip(self.slope * np.asarray(logits, dtype=float) + self.intercept, -60.0, 60.0)
         return np.asarray(1.0 / (1.0 + np.exp(-z)))
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _require(folder: Path, name: str) -> None:
@@ -250,9 +297,9 @@ def load_model(model: str | os.PathLike[str] | ModelBundle | None = None) -> Mod
         return model
     name = os.fspath(model) if model is not None else "default"
     shipped = _shipped() / name
-    if os.sep not in name and shipped.is_dir():
+    if name and os.sep not in name and shipped.is_dir():
         folder = shipped
-    elif Path(name).is_dir():
+    elif name and Path(name).is_dir():
         folder = Path(name)
     else:
         names = ", ".join(bundle.name for bundle in list_models()) or "none"

@@ -2,12 +2,13 @@
 
 The record is fitted with a smooth background and the edges of all candidates together
 (`physics`); each candidate is then left out in turn and the rest fitted again. Network and fit
-give one probability by a logistic model fitted on simulated spectra (``data/judgement.json``).
+give one probability by a logistic model fitted on simulated spectra (``data/judgement.json``);
+nothing is named where the record hardly shows an edge at all (`edge_free`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,12 @@ from numpy.typing import NDArray
 from coreloss.energy import EnergyAxis
 from coreloss.fit import non_negative_solutions
 from coreloss.identification.axis import spread_ev
+from coreloss.identification.edge_free import (
+    LIKELY,
+    edge_features,
+    edge_probability,
+    names_any,
+)
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import (
     MODEL_ERROR,
@@ -121,6 +128,10 @@ class Evidence:
         Of each element.
     sigma : ndarray, (n,)
         Standard deviation of the noise.
+    edge_features : ndarray, (n_features,)
+        What tells whether the record shows an edge; see ``edge_free.EDGE_FEATURES``.
+    edge : float
+        Probability that it does.
     """
 
     elements: dict[str, ElementEvidence]
@@ -129,6 +140,13 @@ class Evidence:
     background: Floats = field(repr=False)
     contributions: dict[str, Floats] = field(repr=False)
     sigma: Floats = field(repr=False)
+    edge_features: Floats = field(repr=False)
+    edge: float
+
+    def names_any(self, threshold: float) -> bool:
+        """Whether the record shows enough of an edge for elements to be named."""
+        likeliest = max((e.probability for e in self.elements.values()), default=0.0)
+        return names_any(likeliest, self.edge, threshold)
 
     @property
     def strongest_rest(self) -> tuple[float, float]:
@@ -166,6 +184,17 @@ class Evidence:
             if s not in found and (e.network >= 0.2 or e.probability >= 0.1)
         )
 
+    def unexplained(self, symbols: Iterable[str]) -> str:
+        """That a clear step belongs to none of some elements; empty where all do."""
+        energy, size = self.strongest_rest
+        onsets = [c.onset_ev for symbol in symbols for c in columns_of(symbol)]
+        # near an edge's own onset it is its structure, which atoms do not tell
+        if size < _UNEXPLAINED or any(-15.0 < energy - onset < 60.0 for onset in onsets):
+            return ""
+        return (
+            f"a step near {energy:.0f} eV ({size:.0f} standard errors) belongs to no element found"
+        )
+
     def text(self, found: tuple[str, ...]) -> str:
         """A table of every edge of the elements found, then why others were rejected."""
         lines = [
@@ -184,13 +213,10 @@ class Evidence:
                 )
             if not element.edges:
                 lines.append(f"  {symbol:<10}no edge of it can be measured in this record")
-        energy, size = self.strongest_rest
-        onsets = [c.onset_ev for symbol in found for c in columns_of(symbol)]
-        # near an edge's own onset it is its structure, which atoms do not tell
-        if size >= _UNEXPLAINED and not any(-15.0 < energy - onset < 60.0 for onset in onsets):
+        if self.edge < 0.5 and self.rejected(found):
             lines.append(
-                f"  a step near {energy:.0f} eV ({size:.0f} standard errors) belongs to no element "
-                "found"
+                f"  an edge of any element is there with a probability of {self.edge:.2f}: "
+                "background and faults of a detector may be all"
             )
         for element in self.rejected(found):
             lines.append(f"  not {element.symbol}: {element.reason}")
@@ -204,6 +230,7 @@ def gather(
     judged: frozenset[str],
     threshold: float,
     weights: Floats | None = None,
+    edge_weights: Floats | None = None,
 ) -> Evidence:
     """Evidence for the elements that a network holds possible.
 
@@ -218,11 +245,14 @@ def gather(
         Elements with an edge in range.
     threshold : float
         Probability from which an element is found.
-    weights : ndarray, optional
-        Of the logistic model, intercept first; the shipped ones without.
+    weights, edge_weights : ndarray, optional
+        Of the logistic models of elements and of records, intercept first; the shipped ones
+        without.
     """
     if weights is None:
         weights = np.array(judgement()["combine"])
+    if edge_weights is None:
+        edge_weights = np.array(judgement()["edge"])
     ranked = sorted((s for s in judged if network[s] >= LOOKED_AT), key=lambda s: -network[s])
     symbols = ranked[:_MOST]
     bins = binned(counts, axis)
@@ -258,22 +288,43 @@ def gather(
     rest = bins.counts - sum(parts.values(), np.zeros(number))
     background = bins.basis @ (bins.basis.T @ (rest * bins.weight)) / bins.weight
     edges = found_edges(counts, axis, symbols)
+    by_symbol = {
+        symbol: sorted((e for e in edges if e.symbol == symbol), key=lambda e: -e.snr)
+        for symbol in symbols
+    }
+    joined = {
+        symbol: combined(features_of(network[symbol], float(ratios[k]), by_symbol[symbol]), weights)
+        for k, symbol in enumerate(symbols)
+    }
+    likely = [column for column in columns if network[column.symbol] >= LIKELY]
+    record = edge_features(bins, likely, max(joined.values(), default=0.0))
+    edge = edge_probability(record, edge_weights)
+    named = names_any(max(joined.values(), default=0.0), edge, threshold)
     elements = {}
     for k, symbol in enumerate(symbols):
-        own = sorted((e for e in edges if e.symbol == symbol), key=lambda e: -e.snr)
+        own = by_symbol[symbol]
         used = int((amplitude[owner == k] > 0).sum())
         bic = float(ratios[k]) - used * float(np.log(number))
-        probability = combined(features_of(network[symbol], float(ratios[k]), own), weights)
+        probability = joined[symbol]
         element = ElementEvidence(
             symbol, network[symbol], probability, float(ratios[k]), bic, tuple(own)
         )
-        if probability < threshold:
+        if probability < threshold or not named:
             element = ElementEvidence(
-                **{**element.__dict__, "reason": _reason(element, symbols, edges)}
+                **{**element.__dict__, "reason": _reason(element, symbols, edges, edge)}
             )
         elements[symbol] = element
     ordered = dict(sorted(elements.items(), key=lambda item: -item[1].probability))
-    return Evidence(ordered, bins.energies, bins.counts, background, parts, np.sqrt(bins.noise))
+    return Evidence(
+        ordered,
+        bins.energies,
+        bins.counts,
+        background,
+        parts,
+        np.sqrt(bins.noise),
+        record,
+        edge,
+    )
 
 
 def features_of(network: float, likelihood_ratio: float, edges: list[FoundEdge]) -> Floats:
@@ -297,7 +348,9 @@ def combined(features: Floats, weights: Floats) -> float:
     return float(1.0 / (1.0 + np.exp(-z)))
 
 
-def _reason(element: ElementEvidence, symbols: list[str], edges: list[FoundEdge]) -> str:
+def _reason(
+    element: ElementEvidence, symbols: list[str], edges: list[FoundEdge], edge: float
+) -> str:
     """Why a candidate is not in the answer, in a few words."""
     if not element.edges:
         return (
@@ -324,6 +377,11 @@ def _reason(element: ElementEvidence, symbols: list[str], edges: list[FoundEdge]
     lacking = [e for e in element.edges if e.snr < _SEEN_SNR]
     if lacking:
         return f"its {lacking[0].label} at {lacking[0].onset_ev:.0f} eV is missing"
+    if edge < 0.5:
+        return (
+            f"what rises at {best.found_ev:.0f} eV may be no edge at all: background and faults of "
+            f"a detector leave a probability of {edge:.2f} for any"
+        )
     distance = best.found_ev - best.onset_ev
     if abs(distance) > 2.0 * spread_ev(best):
         return f"the step lies {distance:+.1f} eV from {best.label} ({best.onset_ev:.0f} eV)"

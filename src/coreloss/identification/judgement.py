@@ -16,7 +16,8 @@ def judgement() -> dict[str, Any]:
 
     ``cells`` and ``readings`` rank energy axes, ``least_probability`` is what a reading far
     from the recorded axis must reach (`axis`); ``combine`` joins network and fit, intercept
-    first (`evidence`); ``set_weight`` is what may lie ahead of the last member of
+    first (`evidence`); ``edge`` tells whether a record shows an edge, intercept first
+    (`edge_free`); ``set_weight`` is what may lie ahead of the last member of
     a set of rivals, ``set_joint`` gives the probability that any is there, intercept first, and
     ``set_probability`` is the least for which a set is given (`candidates`).
     """

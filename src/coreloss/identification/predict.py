@@ -17,8 +17,16 @@ from coreloss.identification.candidates import candidate_sets
 from coreloss.identification.evidence import Evidence, gather
 from coreloss.identification.gain_steps import without_gain_step
 from coreloss.identification.result import Identification, covers
+from coreloss.identification.spikes import without_spikes
 
-__all__ = ["DEFAULT_AXIS_MODE", "SpectrumError", "identify", "identify_spectra", "probabilities"]
+__all__ = [
+    "DEFAULT_AXIS_MODE",
+    "SpectrumError",
+    "identify",
+    "identify_spectra",
+    "levelled",
+    "probabilities",
+]
 
 #: what is done about energy axes where nothing is said
 DEFAULT_AXIS_MODE = "as-recorded"
@@ -128,7 +136,7 @@ def identify_spectra(
     if not 0.0 < limit < 1.0:
         raise SpectrumError(f"threshold is {limit}; it must lie between 0 and 1")
     recorded = spectra.axis
-    counts, joins = _levelled(spectra.counts.reshape(-1, recorded.size), recorded)
+    counts, joins = levelled(spectra.counts.reshape(-1, recorded.size), recorded)
     estimate = _axis_estimate(counts, recorded, bundle, threads, axis_mode)
     axis = estimate.applied(recorded) if estimate is not None else recorded
     probability, first, size = _judge(counts, axis, bundle, threads)
@@ -143,7 +151,7 @@ def identify_spectra(
         elements: frozenset[str] = frozenset()
         values = dict(zip(bundle.elements, map(float, row), strict=True))
         proof: Evidence | None = None
-        abstained = ""
+        abstained, shows_edge = "", True
         if length:
             if length < axis.size:
                 part = EnergyAxis(
@@ -164,35 +172,43 @@ def identify_spectra(
             elif evidence:
                 proof = gather(mended, part, values, elements, limit)
                 values |= {s: e.probability for s, e in proof.elements.items()}
+                shows_edge = proof.edge >= 0.5
         else:
             notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
-        results.append(
-            Identification(
-                values,
-                limit,
-                f"{bundle.name} {bundle.version}",
-                part,
-                whole,
-                elements,
-                notes,
-                estimate,
-                proof,
-                candidate_sets(values, elements, part, limit),
-                abstained,
-            )
+        result = Identification(
+            values,
+            limit,
+            f"{bundle.name} {bundle.version}",
+            part,
+            whole,
+            elements,
+            notes,
+            estimate,
+            proof,
+            candidate_sets(values, elements, part, limit) if shows_edge else (),
+            abstained,
         )
+        likely = any(values[s] >= limit for s in elements)
+        if proof is not None and likely and not result.found:
+            says = f"no element is named: the probability of any edge is {proof.edge:.2f}"
+            result = replace(result, notes=(*notes, says))
+        elif proof is not None:
+            rivals = {member for group in result.sets for member in group.members}
+            if rest := proof.unexplained({*result.found, *rivals}):
+                result = replace(result, notes=(*notes, rest))
+        results.append(result)
     return results
 
 
-def _levelled(counts: NDArray, axis: EnergyAxis) -> tuple[NDArray, dict[int, str]]:
-    """Spectra (n, n_energy) without steps of gain, and what was done to which."""
-    notes: dict[int, str] = {}
+def levelled(counts: NDArray, axis: EnergyAxis) -> tuple[NDArray, dict[int, str]]:
+    """Spectra (n, n_energy) without spikes and steps of gain, and what was done to which."""
+    counts, notes = without_spikes(counts, axis)
     changed: dict[int, NDArray[np.float64]] = {}
     for row, record in enumerate(counts):
         if np.isfinite(record).all():
             values, note = without_gain_step(record, axis)
             if note:
-                notes[row] = note
+                notes[row] = f"{notes[row]}; {note}" if row in notes else note
                 if not np.array_equal(values, record):
                     changed[row] = values
     if changed:

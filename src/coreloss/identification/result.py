@@ -66,7 +66,12 @@ class Identification:
 
     @property
     def found(self) -> tuple[str, ...]:
-        """Symbols of the elements judged present, most probable first."""
+        """Symbols of the elements judged present, most probable first.
+
+        None where the evidence says that the record hardly shows an edge at all.
+        """
+        if self.evidence is not None and not self.evidence.names_any(self.threshold):
+            return ()
         present = [
             s for s, p in self.probabilities.items() if p >= self.threshold and s in self.judged
         ]
@@ -125,6 +130,7 @@ class Identification:
             out["axis"] = self.axis_estimate.to_dict()
         if self.evidence is not None:
             out["evidence"] = [self.evidence.elements[s].to_dict() for s in self.evidence.elements]
+            out["edge_probability"] = round(self.evidence.edge, 4)
         return out
 
     def table(self) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from coreloss.energy import Spectra
-from coreloss.io.checks import require_core_loss_range
 from coreloss.io.errors import ReadError, extension, plain
 from coreloss.io.signals import from_signal
 from coreloss.io.sniff import (
@@ -23,7 +22,7 @@ from coreloss.io.sniff import (
     kind_of,
 )
 
-__all__ = ["ReadError", "from_signal", "load", "require_core_loss_range"]
+__all__ = ["ReadError", "from_signal", "load"]
 
 _TEXT = {"txt", "dat", "xy", "tsv", "csv", "asc"}
 _MSA = {"msa", "emsa", "mas", "ems"}
@@ -53,8 +52,8 @@ def load(
     ----------
     path : str or path
         Any file RosettaSciIO reads (dm3, dm4, msa, ser, emi, emd, hspy, zspy, nxs, …); text or
-        CSV with a column of energies and one of counts; .npy with two rows (energy, counts) or
-        with ``energies``; .npz with 'energy' and 'counts'.
+        CSV with a column of energies and one of counts; .npy with two rows or columns (energy,
+        counts) or with ``energies``; .npz and HDF5 with arrays 'energy' and 'counts'.
     signal : str or int, optional
         Title or number (from 0) of the data set to read, in files that hold several.
     energies : array_like, (n_energy,) [eV], optional
@@ -110,9 +109,12 @@ def load(
         else:
             spectra = load_rosetta(file, kind, signal=signal, energies=energies)
     elif kind == "hdf5":
-        spectra = load_rosetta(
-            file, ext if ext in HDF5_EXTENSIONS else "hspy", signal=signal, energies=energies
-        )
+        if ext in HDF5_EXTENSIONS - {"h5", "hdf5"}:
+            spectra = load_rosetta(file, ext, signal=signal, energies=energies)
+        else:
+            from coreloss.io.hdf5 import load_hdf5
+
+            spectra = load_hdf5(file, ext or "h5", signal=signal, energies=energies)
     elif kind == "text" and (promised or ext in _TEXT | _MSA or not plugins_for(ext)):
         spectra = _text(file, signal, energies)
     elif plugins_for(ext) and ext not in _TEXT | _MSA:
@@ -141,7 +143,7 @@ def _arrays(file: Path, kind: str, signal: str | int | None, energies: ArrayLike
 
     if kind == "npz":
         return load_npz(file, signal=signal, energies=energies)
-    return load_npy(file, energies=energies)
+    return load_npy(file, signal=signal, energies=energies)
 
 
 def _msa(file: Path, signal: str | int | None, energies: ArrayLike | None) -> Spectra:

@@ -16,7 +16,7 @@ from coreloss.energy import Spectra
 from coreloss.io.assemble import assemble, check_bytes, given_energies
 from coreloss.io.errors import ReadError, plain, size_text
 
-__all__ = ["load_npy", "load_npz"]
+__all__ = ["load_npy", "load_npz", "spectra_of_arrays"]
 
 _ENERGY_NAMES = ("energy", "energies", "energy_loss", "energy_ev", "eloss", "e", "ev", "x", "axis")
 _COUNTS_NAMES = ("counts", "spectrum", "intensity", "intensities", "data", "signal", "y", "spectra")
@@ -65,8 +65,14 @@ def _read_array(path: Path, handle: IO[bytes], available: int) -> NDArray[Any]:
         raise damaged from None
 
 
-def load_npy(path: Path, *, energies: ArrayLike | None = None) -> Spectra:
+def load_npy(
+    path: Path, *, signal: str | int | None = None, energies: ArrayLike | None = None
+) -> Spectra:
     """Spectra from a .npy file; see `coreloss.io.load`."""
+    if signal not in (None, 0, -1):
+        raise ReadError(
+            path, f"holds one array, and no {plain(signal)!r}", "leave the choice of a signal out"
+        )
     with open(path, "rb") as handle:
         array = _read_array(path, handle, path.stat().st_size)
     if array.dtype.names:
@@ -98,6 +104,23 @@ def load_npz(
         raise ReadError(
             path, "is a damaged zip archive", "save it again with numpy.savez"
         ) from None
+    if not arrays:
+        raise ReadError(
+            path,
+            "is a zip archive without NumPy arrays",
+            "give an archive with 'energy' and 'counts', or unpack it",
+        )
+    return spectra_of_arrays(path, arrays, signal=signal, energies=energies)
+
+
+def spectra_of_arrays(
+    path: Path,
+    arrays: dict[str, NDArray[Any]],
+    *,
+    signal: str | int | None,
+    energies: ArrayLike | None,
+) -> Spectra:
+    """Spectra of a file's named arrays; see `coreloss.io.load`."""
     if isinstance(signal, str) and signal in arrays:
         energy = {n: a for n, a in arrays.items() if n.lower() in _ENERGY_NAMES}
         arrays = {**energy, "counts": arrays[signal]}
@@ -106,12 +129,6 @@ def load_npz(
             path,
             f"has no array {plain(signal)!r} among {plain(', '.join(arrays)) or 'its entries'}",
             "give the name of one of its arrays",
-        )
-    if not arrays:
-        raise ReadError(
-            path,
-            "is a zip archive without NumPy arrays",
-            "give an archive with 'energy' and 'counts', or unpack it",
         )
     if len(arrays) == 1:
         (only,) = arrays.values()

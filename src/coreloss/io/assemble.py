@@ -19,6 +19,8 @@ MIN_CHANNELS = 8
 # No detector's counts compress by more than this; deflate itself ends near 1,030.
 BOMB_RATIO = 1000
 BOMB_BYTES = 64_000_000
+# What detectors count and theory calculates, and what the arithmetic to come can take.
+LEAST, MOST = 1e-30, 1e60
 # Channels beside a dead stretch that must all hold counts before zeros mean "not recorded".
 NEIGHBOURS = 16
 
@@ -189,6 +191,12 @@ def assemble(
             source,
             f"no value is above zero (they run from {lowest:g} to {highest:g})",
             "give the spectrum as counted, before any subtraction or change of sign",
+        )
+    if not LEAST <= highest <= MOST:
+        raise ReadError(
+            source,
+            f"its values reach {highest:.3g}, which nothing counts",
+            "multiply them so that they resemble counts, or copy the file again if it is damaged",
         )
     axis, counts, said = uniform(source, energies, counts)
     told += said

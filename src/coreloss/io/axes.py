@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.energy import EnergyAxis
-from coreloss.io.errors import ReadError, plain
+from coreloss.io.errors import ReadError
 
 __all__ = ["DeclaredAxis", "energy_factor", "is_blank_unit", "settle_rows", "uniform"]
 
@@ -23,6 +24,8 @@ MAX_ENERGY = 3e7
 
 _EV = {"ev", "e.v.", "electronvolt", "electronvolts", "electron volt", "electron volts"}
 _KEV = {"kev", "kiloelectronvolt", "kiloelectronvolts", "kilo electron volt"}
+# 'Energy loss (eV)', 'E / keV': a label where the unit should stand
+_NAMED_UNIT = re.compile(r"(?:Δ|delta )?e(?:nergy|loss)?[\w\s-]*[(\[/]\s*([km]?ev)\s*[)\]]?", re.I)
 _BLANK = {"", "none", "undefined", "<undefined>", "null", "n/a", "unknown"}
 _PIXEL = {"px", "pixel", "pixels", "channel", "channels", "ch", "index", "point", "points"}
 
@@ -58,7 +61,8 @@ class DeclaredAxis:
 
 def energy_factor(unit: str) -> float | None:
     """eV in one of ``unit``, None if it is not an energy."""
-    text = unit.strip().strip("()[]{}").strip()
+    named = _NAMED_UNIT.fullmatch(unit.strip())
+    text = named[1] if named else unit.strip().strip("()[]{}").strip()
     low = text.lower()
     if low in _EV:
         return 1.0
@@ -213,15 +217,3 @@ def _stairs(amounts: NDArray[np.floating]) -> NDArray[np.float64]:
     """Running total at the lower and upper boundary of each channel, (2 * n_energy,)."""
     total = np.concatenate([[0.0], np.cumsum(amounts)])
     return np.stack([total[:-1], total[1:]], axis=-1).ravel()
-
-
-def check_unit(source: str | os.PathLike[str], unit: str) -> float:
-    """eV per ``unit``; ReadError where it is no energy."""
-    factor = energy_factor(unit)
-    if factor is None:
-        raise ReadError(
-            source,
-            f"its axis is in {plain(unit)!r}, not in an energy unit",
-            "give a spectrum whose axis is energy loss in eV, keV or meV",
-        )
-    return factor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -29,6 +30,29 @@ def _keywords(path: Path) -> dict[str, str]:
             elif line.strip() and not line.startswith("#"):
                 break
     return found
+
+
+def _with_points(path: Path, keywords: dict[str, str], folder: Path) -> Path | None:
+    """A copy with points where decimals have commas, None where they have none.
+
+    Commas part numbers as a rule of the format, so only those within a number of the axis,
+    before an exponent, or beside semicolons say that a program wrote its country's decimals.
+    """
+    text = path.read_text(encoding="latin-1")
+    head, mark, data = re.split(r"(?im)^(#\s*SPECTRUM.*)$", text, maxsplit=1)
+    axis = [keywords.get(key, "") for key in ("XPERCHAN", "OFFSET")]
+    written = any(re.fullmatch(r"[-+\d]*,\d+([eE][-+]?\d+)?", value) for value in axis)
+    shown = re.search(r"(?<![eE+\-\d])\d+,\d+([eE][-+]?\d|\s*;)", data)
+    if not written and (shown is None or re.search(r"\d\.\d", data)):
+        return None
+    point = re.compile(r"(?<=\d),(?=\d)")
+    head = "\n".join(
+        point.sub(".", line) if re.match(r"#[^:]*:[-+\d\s,eE]*$", line) else line
+        for line in head.split("\n")
+    )
+    mended = folder / "mended.msa"
+    mended.write_text(head + mark + point.sub(".", data).replace(";", ", "), encoding="latin-1")
+    return mended
 
 
 def load_msa(
@@ -64,7 +88,11 @@ def load_msa(
             "add the keywords XPERCHAN and OFFSET or pass energies from Python",
         )
     notes = []
-    spectra = load_rosetta(path, "msa", signal=signal, energies=energies)
+    with tempfile.TemporaryDirectory() as folder:
+        mended = _with_points(path, keywords, Path(folder))
+        spectra = load_rosetta(path, "msa", signal=signal, energies=energies, mended=mended)
+    if mended is not None:
+        notes.append("commas were read as decimal points")
     declared = keywords.get("NPOINTS", "")
     try:
         points = round(float(declared))
@@ -73,7 +101,7 @@ def load_msa(
         notes.append(f"NPOINTS is {plain(declared)!r}, which is no number, and was not used")
     if points != spectra.axis.size:
         notes.append(
-            f"NPOINTS declares {points} channels but {spectra.axis.size} are there: the file "
-            "may be cut short"
+            f"NPOINTS declares {points} channels but {spectra.axis.size} are there"
+            + (": the file may be cut short" if points > spectra.axis.size else "; all were read")
         )
     return Spectra(spectra.counts, spectra.axis, spectra.metadata, (*notes, *spectra.notes))

@@ -26,7 +26,7 @@ from coreloss.io.axes import DeclaredAxis
 from coreloss.io.datasets import DataSet, choose, spectra_from
 from coreloss.io.errors import ReadError, plain, size_text
 
-__all__ = ["load_rosetta", "microscope_values", "plugins_for", "readable_extensions"]
+__all__ = ["load_rosetta", "microscope_values", "plugins_for"]
 
 # Where HyperSpy's metadata tree keeps what later rooms need.
 _VALUES = {
@@ -66,30 +66,25 @@ def plugins_for(ext: str) -> list[Mapping[str, Any]]:
     ]
 
 
-def readable_extensions() -> list[str]:
-    """Every extension `coreloss.io.load` knows, sorted."""
-    from rsciio import IO_PLUGINS
-
-    known = {e.lower() for p in IO_PLUGINS if p["name"] != "Image" for e in p["file_extensions"]}
-    return sorted(known | {"txt", "dat", "xy", "tsv", "csv", "asc", "npy", "npz"})
-
-
 def load_rosetta(
     path: Path,
     ext: str,
     *,
     signal: str | int | None = None,
     energies: ArrayLike | None = None,
-    notes: tuple[str, ...] = (),
+    mended: Path | None = None,
 ) -> Spectra:
-    """Spectra through RosettaSciIO; ``ext`` says which format. See `coreloss.io.load`."""
+    """Spectra through RosettaSciIO; ``ext`` says which format. See `coreloss.io.load`.
+
+    ``mended`` is read in place of ``path``, which stays the name of the file.
+    """
     _check_declared_sizes(path)
     failure: Exception | None = None
     for plugin in plugins_for(ext):
         try:
             with _silence():
                 reader = importlib.import_module(plugin["api"]).file_reader
-                raw = reader(str(path))
+                raw = reader(str(mended or path))
                 items = [_data_set(path, entry, number) for number, entry in enumerate(raw)]
         except RecursionError:
             failure = failure or ValueError("its tags are nested without end")
@@ -104,7 +99,7 @@ def load_rosetta(
                 )
             item, said = choose(path, items, signal)
             size = path.stat().st_size
-            return spectra_from(path, item, energies=energies, notes=(*notes, *said), on_disk=size)
+            return spectra_from(path, item, energies=energies, notes=said, on_disk=size)
     assert failure is not None
     raise ReadError(path, *_reader_sentence(path, ext, failure)) from None
 

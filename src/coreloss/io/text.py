@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coreloss.energy import Spectra
-from coreloss.io.assemble import assemble, given_energies
+from coreloss.io.assemble import MIN_CHANNELS, assemble, given_energies
 from coreloss.io.axes import energy_factor
 from coreloss.io.errors import ReadError, plain, size_text
 
@@ -21,6 +22,10 @@ MAX_TEXT_BYTES = 64_000_000
 MAX_LINE = 100_000
 _COMMENT = ("#", "%", "//", "!", "*")
 _MISSING = {"", "nan", "na", "n/a", "--", "-", "null", "none"}
+# how spreadsheets print a cell without a number, in English and German
+_MISSING |= {"#n/a", "#nv", "#num!", "#zahl!", "#value!", "#wert!", "#div/0!", "#ref!", "#bezug!"}
+_GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
+_GROUPED_BY_POINTS = re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d*)?")
 _UNIT = re.compile(
     r"(?<![A-Za-z])(keV|meV|MeV|eV|nm|µm|um|Å|ms|s|px|pixels?|channels?)(?![A-Za-z])", re.I
 )
@@ -48,7 +53,11 @@ def _text_of(path: Path) -> str:
 
 
 def _split(line: str, delimiter: str | None) -> list[str]:
-    fields = [field.strip().strip("\"'") for field in line.split(delimiter)]
+    if delimiter is not None and len(delimiter) == 1 and '"' in line:
+        parts = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    else:
+        parts = line.split(delimiter)
+    fields = [field.strip().strip("\"'") for field in parts]
     # A trailing delimiter is habit, not an empty last column.
     return fields[:-1] if delimiter is not None and len(fields) > 2 and not fields[-1] else fields
 
@@ -57,7 +66,11 @@ def _number(field: str, decimal_comma: bool) -> float | None:
     """The number a field shows, NaN for an empty one, None for text."""
     if field.lower() in _MISSING:
         return math.nan
-    text = field.replace(",", ".") if decimal_comma else field
+    if decimal_comma:
+        text = field.replace(".", "") if _GROUPED_BY_POINTS.fullmatch(field) else field
+        text = text.replace(",", ".")
+    else:
+        text = field.replace(",", "") if _GROUPED.fullmatch(field) else field
     try:
         return float(re.sub(r"(?<=[\d.])[dD](?=[+-]?\d)", "e", text))
     except ValueError:
@@ -76,8 +89,15 @@ def _delimiter_of(lines: list[str]) -> tuple[str | None, bool]:
     else:
         spaced = sum(bool(re.search(r"\d\s+[-+]?\.?\d", line.strip())) for line in sample)
         if "," in joined and (spaced <= len(sample) // 2 or re.search(r",\s", joined)):
-            return ",", False
-    decimal = bool(re.search(r"\d,\d", joined)) and not re.search(r"\d\.\d", joined)
+            if "." in joined:
+                return ",", False
+            if all(re.search(r"\d,\d", line) and ", " in line for line in sample):
+                return ", ", True
+            return ",", any("," in field for line in sample for field in _split(line, ","))
+    grouped = re.search(r"\d\.\d{3},\d", joined)  # 199.870,5
+    decimal = bool(re.search(r"\d,\d", joined)) and (
+        grouped is not None or not re.search(r"\d\.\d", joined)
+    )
     return delimiter, decimal
 
 
@@ -142,7 +162,26 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], l
         )
     if odd is not None:
         notes.append(f"text after the table was skipped (from line {odd[0]} on)")
-    return np.array(rows, dtype=float), _names(header, width, delimiter), header, notes
+    table, names = np.array(rows, dtype=float), _names(header, width, delimiter)
+    if delimiter == "," and not decimal and width in (3, 4) and not names:
+        _refuse_commas_for_everything(path, lines, table)
+    return table, names, header, notes
+
+
+def _refuse_commas_for_everything(path: Path, lines: list[str], table: NDArray) -> None:
+    """'230,5,199870,0' is 230.5 and 199870.0 where columns one and two together step evenly."""
+    fields = [_split(line, ",") for line in lines]
+    second = [row[1] for row in fields if len(row) == table.shape[1] and row[1].isdigit()]
+    if len(table) < 3 or len(second) < len(table) or len(set(map(len, second))) > 1:
+        return
+    steps = np.diff(table[:, 0] + table[:, 1] * 10.0 ** -len(second[0]))
+    if np.ptp(steps) <= 1e-6 * abs(steps[0]):
+        line = next(line for line, row in zip(lines, fields, strict=True) if len(row) > 2)
+        raise ReadError(
+            path,
+            f"its commas seem to part columns and to mark decimals too, as in {plain(line, 40)!r}",
+            "write it with semicolons or tabs between the columns",
+        )
 
 
 def _refuse_line(path: Path, line: tuple[int, str], width: int) -> None:
@@ -166,9 +205,22 @@ def _names(header: list[str], width: int, delimiter: str | None) -> list[str]:
     return []
 
 
-def _columns(path: Path, width: int, names: list[str], signal: str | int | None) -> tuple[int, int]:
+def _energy_column(table: NDArray[np.float64], names: list[str]) -> int:
+    """The column named energy, else the first, or the first even one where that is not even."""
+    named = [i for i, name in enumerate(names) if _ENERGY.search(name)]
+    if named:
+        return named[0]
+    steps = np.diff(table, axis=0)
+    even = [i for i, s in enumerate(steps.T) if s.size > 1 and np.ptp(s) < 0.1 * abs(s.mean())]
+    ordered = np.all(steps[:, 0] > 0) or np.all(steps[:, 0] < 0)
+    return even[0] if even and not ordered else 0
+
+
+def _columns(
+    path: Path, table: NDArray[np.float64], names: list[str], signal: str | int | None
+) -> tuple[int, int]:
     """The energy and the counts column of a table."""
-    energy = next((i for i, name in enumerate(names) if _ENERGY.search(name)), 0)
+    width, energy = table.shape[1], _energy_column(table, names)
     others = [i for i in range(width) if i != energy]
     if signal is not None:
         if isinstance(signal, int) and -len(others) <= signal < len(others):
@@ -204,6 +256,9 @@ def load_text(
     """A spectrum from columns of text; see `coreloss.io.load`."""
     table, names, header, notes = read_table(path)
     metadata: dict[str, Any] = {"file": str(path)}
+    if table.shape[0] == 2 and table.shape[1] >= MIN_CHANNELS:
+        table, names = table.T, []
+        notes.append("its two lines were taken as energies and counts")
     if energies is not None:
         axis = given_energies(path, energies)
         if axis.size != table.shape[0]:
@@ -213,7 +268,7 @@ def load_text(
                 "give one energy in eV for each row",
             )
         width = table.shape[1]
-        column = 0 if width == 1 else _columns(path, width, names, signal)[1]
+        column = 0 if width == 1 else _columns(path, table, names, signal)[1]
         return assemble(path, table[:, column], axis, metadata=metadata, notes=notes)
     if table.shape[1] < 2:
         raise ReadError(
@@ -221,7 +276,7 @@ def load_text(
             f"has one column of {table.shape[0]} numbers and no energies",
             "add a column with the energy loss in eV, or pass energies from Python",
         )
-    energy, column = _columns(path, table.shape[1], names, signal)
+    energy, column = _columns(path, table, names, signal)
     unit = _unit(names, header, energy)
     factor = 1.0 if unit is None else energy_factor(unit)
     if factor is None:
@@ -235,7 +290,7 @@ def load_text(
     elif factor != 1.0:
         notes.append(f"energy axis converted from {unit} to eV")
     values, counts = table[:, energy], table[:, column]
-    if table.shape[1] > 2:
+    if table.shape[1] > 2 or energy:
         label = f" ({plain(names[column])})" if names and names[column] else ""
         notes.append(
             f"the file has {table.shape[1]} columns; column {energy + 1} was taken as energy and "

@@ -283,7 +283,7 @@ def _distributed(
             "pip install 'coreloss[distributed]'"
         ) from None
     try:
-        client = Client(scheduler, timeout=20)
+        client = Client(scheduler, timeout=20, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"no dask scheduler answers at {scheduler!r} ({str(error).splitlines()[0]}); start one "
@@ -304,7 +304,8 @@ def _distributed(
             return future
 
         ahead = 2 * max(1, sum(client.nthreads().values())) + 2
-        running = as_completed([f for f in (submit() for _ in range(ahead)) if f is not None])
+        with client.as_current():
+            running = as_completed([f for f in (submit() for _ in range(ahead)) if f is not None])
         for future in running:
             yield numbers[future.key], future.result()
             following = submit()

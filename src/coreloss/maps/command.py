@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from coreloss.whole import json_text
 
 __all__ = ["add_commands"]
 
@@ -56,6 +57,10 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--near-edge", choices=("exclude", "free", "none"),
         help="structure near edges (free with a low loss, else exclude)",
+    )  # fmt: skip
+    command.add_argument(
+        "--atomic-shapes", action="store_true",
+        help="delayed M4,5 edges as the free atom has them, not as measured",
     )  # fmt: skip
     command.add_argument(
         "--window", type=float, nargs=2, metavar=("EV", "EV"), help="fit only this"
@@ -147,6 +152,7 @@ def _quantify(options: argparse.Namespace) -> int:
             thickness=options.thickness,
             near_edge=options.near_edge,
             window_ev=tuple(options.window) if options.window else None,
+            measured_shapes=not options.atomic_shapes,
             shift_ev=options.shift,
             stretch=options.stretch,
             gain=options.gain,
@@ -181,9 +187,7 @@ def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     if options.json:
-        print(
-            json.dumps({"file": options.file, "out": str(out), **result.to_dict()}, default=float)
-        )
+        print(json_text({"file": options.file, "out": str(out), **result.to_dict()}))
         return 0
     axis = result.axis
     shape = " × ".join(str(n) for n in result.shape)

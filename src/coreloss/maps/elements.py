@@ -269,7 +269,7 @@ def element_maps(
     components : int
         Rebuild spectra from so many principal components first; 0 leaves them alone.
     clusters : int
-        Groups whose sums are identified as well; 0 for none. Needs scikit-learn.
+        Groups whose sums are identified as well; 0 for none. Needs SciPy.
     scheduler : str, optional
         Address of a dask.distributed scheduler to work on.
     work_folder : path, optional
@@ -308,8 +308,8 @@ def element_maps(
     # a record that cannot be judged at all says so before anything is written
     probabilities(sample[:1], image.axis, bundle, threads=threads)
     notes = [*image.notes, *said]
-    if clusters > 1 and importlib.util.find_spec("sklearn") is None:
-        notes.append("spectra were not clustered, as scikit-learn is not installed")
+    if clusters > 1 and importlib.util.find_spec("scipy") is None:
+        notes.append("spectra were not clustered, as SciPy is not installed")
         clusters = 1
     groups = Clusters.of(sample, max(clusters, 1))
     denoiser = Denoiser.of(sample, components) if components else None

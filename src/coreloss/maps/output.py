@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import tempfile
@@ -15,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss import __version__
+from coreloss.io.rosetta import _silence
 from coreloss.maps.source import NavigationAxis
 from coreloss.plot import save as save_figure
+from coreloss.whole import json_text
 
 if TYPE_CHECKING:
     from coreloss.maps.amounts import Quantification
@@ -41,10 +42,8 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool, kind: str = "hs
     target = Path(folder)
     if kind not in KINDS:
         raise ValueError(f"cannot write maps as .{kind}; give one of {', '.join(KINDS)}")
-    if kind == "zspy" and importlib.util.find_spec("zarr") is None:
-        raise ValueError(
-            ".zspy files need zarr; install it with 'pip install zarr', or take the kind hspy"
-        )
+    if kind == "zspy":
+        _check_zspy()
     if not target.parent.is_dir():
         raise ValueError(f"{target.parent}: no such folder for the results; make it first")
     if target.exists():
@@ -57,6 +56,23 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool, kind: str = "hs
                 "another name"
             )
     return target
+
+
+def _check_zspy() -> None:
+    """Raise ValueError if .zspy files cannot be written, before hours of work are lost."""
+    if importlib.util.find_spec("zarr") is None:
+        raise ValueError(
+            ".zspy files need zarr; install it with \"pip install 'zarr<3'\", or take the kind hspy"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        tried = signal_dictionary(np.zeros((2, 2)), [NavigationAxis(2)] * 2, title="try")
+        try:
+            _write_signal(Path(folder) / "try.zspy", tried)
+        except Exception as error:  # not every RosettaSciIO works with every zarr
+            raise ValueError(
+                f".zspy files cannot be written with the zarr installed here ({error}); install "
+                "another with \"pip install 'zarr<3'\", or take the kind hspy"
+            ) from None
 
 
 def signal_dictionary(
@@ -136,7 +152,8 @@ def _write_signal(path: Path, signal: dict[str, Any]) -> None:
         from rsciio.zspy import file_writer
     else:
         from rsciio.hspy import file_writer
-    file_writer(str(path), signal, show_progressbar=False)
+    with _silence():
+        file_writer(str(path), signal, show_progressbar=False)
 
 
 def _written(
@@ -283,6 +300,4 @@ def save_quantification(
 
 def _write_summary(place: Path, told: dict[str, Any], metadata: dict[str, Any]) -> None:
     record = {"coreloss": __version__, "file": metadata.get("file", ""), **told}
-    (place / _SUMMARY).write_text(
-        json.dumps(record, ensure_ascii=False, indent=1, default=float), encoding="utf-8"
-    )
+    (place / _SUMMARY).write_text(json_text(record, indent=1), encoding="utf-8")

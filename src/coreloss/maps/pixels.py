@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +27,7 @@ USABLE, DEAD, SATURATED = 0, 1, 2
 _SAMPLE = 8192
 _FEATURES = 64
 _LEAST_PLATEAU = 3
+_STARTS = 4
 
 
 @dataclass(frozen=True)
@@ -116,21 +118,24 @@ class Clusters:
 
     @classmethod
     def of(cls, sample: NDArray[np.floating], number: int) -> Clusters:
-        """k-means of the shapes of sample spectra; more than one group needs scikit-learn."""
+        """k-means of the shapes of sample spectra; more than one group needs SciPy."""
         points = shapes(sample)
         if number == 1:
             return cls(np.zeros((1, points.shape[1])))
-        from sklearn.cluster import KMeans
+        from scipy.cluster.vq import kmeans2, vq
 
-        distinct = np.unique(points, axis=0).shape[0]
-        number = max(1, min(number, distinct))
-        fitted = KMeans(number, n_init=2, random_state=0).fit(points)
-        return cls(np.asarray(fitted.cluster_centers_, dtype=float))
+        number = min(number, np.unique(points, axis=0).shape[0])
+        found = []
+        for seed in range(_STARTS):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # a group that lost all its spectra
+                centres, _ = kmeans2(points, number, minit="++", seed=seed)
+            found.append((float(np.square(vq(points, centres)[1]).sum()), seed, centres))
+        return cls(min(found)[2])
 
     def labels(self, counts: NDArray[np.floating]) -> NDArray[np.intp]:
         """The nearest group of each spectrum (n, n_energy), (n,)."""
-        points = shapes(counts)
-        distance = (self.centres**2).sum(axis=1) - 2.0 * points @ self.centres.T
+        distance = (self.centres**2).sum(axis=1) - 2.0 * shapes(counts) @ self.centres.T
         return np.argmin(distance, axis=1)
 
 

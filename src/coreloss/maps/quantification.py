@@ -25,6 +25,7 @@ from coreloss.fit import (
     fitted_edges,
     mismatch_of,
 )
+from coreloss.fit.solids import as_measured
 from coreloss.identification import ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE
 from coreloss.maps.amounts import Quantification
@@ -86,6 +87,7 @@ class _Settings:
     background: int
     window_ev: tuple[float, float] | None
     intensity: float | None
+    measured_shapes: bool = True
 
     def design(self, response: Response | None) -> Design:
         if response is None and self.intensity is not None:
@@ -97,10 +99,23 @@ class _Settings:
             near_edge=self.near_edge,
             background=self.background,
             window_ev=self.window_ev,
+            measured_shapes=self.measured_shapes,
             beam_energy_kev=self.microscope.beam_energy_kev,
             alpha_mrad=self.microscope.alpha_mrad,
             beta_mrad=self.microscope.beta_mrad,
         )
+
+    def shapes_said(self) -> list[str]:
+        """Which elements' edges are not those of atoms."""
+        moved = [
+            f"{edge.symbol} M4,5 as measured: {stretch:.2f} times as wide, {strength:.2f} as strong"
+            for symbol in self.elements
+            for edge in fitted_edges(symbol, self.axis, self.window_ev)
+            if edge.subshell == "M5" and self.measured_shapes
+            for stretch, strength in [as_measured(symbol, "M5")]
+            if (stretch, strength) != (1.0, 1.0)
+        ]
+        return moved
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,7 @@ class _Fit:
     saturation: Saturation
     blank: NDArray[np.bool_]
     quantified: NDArray[np.intp]
+    coefficients: NDArray[np.float64]
 
     def __call__(self, counts: NDArray[np.floating], block: Block) -> dict[str, NDArray[Any]]:
         state = states(counts, self.saturation)
@@ -142,7 +158,7 @@ class _Fit:
                 design = self.shared
             if design.matrix.ndim == 2 and response is not None:
                 design = replace(design, matrix=design.matrix[None])
-            self._fitted(counts[rows], rows, design, out, sums)
+            self._fitted(counts[rows], rows, design.settled(self.coefficients), out, sums)
         out["_sums"] = sums
         return out
 
@@ -198,6 +214,7 @@ def quantify(
     near_edge: str | None = None,
     background: int | None = None,
     window_ev: tuple[float, float] | None = None,
+    measured_shapes: bool = True,
     axis_mode: str | float = DEFAULT_AXIS_MODE,
     shift_ev: float = 0.0,
     stretch: float = 1.0,
@@ -215,7 +232,9 @@ def quantify(
     Elements are those found by `element_maps` (in a single spectrum by `coreloss.identify`),
     unless given. The model of `coreloss.fit` is fitted to the mean spectrum first; an element
     whose likelihood ratio there, with the noise scaled to the misfit, stays below 9 is taken out,
-    as in the presence of the others nothing speaks for it. Then every pixel is fitted.
+    as in the presence of the others nothing speaks for it. One of which no more is found than
+    the edges of the others may feign (`coreloss.fit.Mismatch`) stays in the fit, as its
+    near-edge structure may be there, but no amount is given. Then every pixel is fitted.
 
     Parameters
     ----------
@@ -241,6 +260,8 @@ def quantify(
         energy at which it begins. Over a wide range the background of a thick specimen, plural
         scattering included, is less of one power law.
     window_ev : pair of float, optional [eV]
+    measured_shapes : bool
+        See `coreloss.fit.design_matrix`.
     axis_mode : str or float
         As of `coreloss.identify`; the axis is judged on the mean spectrum.
     shift_ev, stretch : float
@@ -324,19 +345,23 @@ def quantify(
         background or (5 if image.axis.end < _WIDE * max(image.axis.start, 1.0) else 6),
         window_ev,
         beam_intensity,
+        measured_shapes,
     )
+    said = [*said, *settings.shapes_said()]
     kernel = None if low is None else _mean_kernel(low, pixels)
     if low is None:
         kernel, told = _typical_kernel(settings, sample, thickness)
         said = [*said, *told]
-    settings, design, noise, mismatch, dropped = _supported(
+    settings, fit, noise, mismatch, dropped, feigned = _supported(
         settings, kernel, sample, gain, prune=elements is None
     )
-    not_quantified |= dropped
+    design = fit.design
+    not_quantified |= dropped | feigned
     for symbol in design.unfounded:
         not_quantified[symbol] = "the record ends, or another edge begins, too soon after its edge"
     quantified = np.array(
-        [i for i, s in enumerate(settings.elements) if s not in design.unfounded], dtype=np.intp
+        [i for i, s in enumerate(settings.elements) if s not in (*design.unfounded, *feigned)],
+        dtype=np.intp,
     )
     if quantified.size == 0:
         raise ValueError(
@@ -354,7 +379,9 @@ def quantify(
     }
     store = Store(folder / "fit" if folder is not None else None, key, pixels.shape, len(blocks))
     shared = design if low is None or low.shared is not None else None
-    work = _Fit(settings, shared, low, noise, mismatch, saturation, blank, quantified)
+    work = _Fit(
+        settings, shared, low, noise, mismatch, saturation, blank, quantified, fit.coefficients[0]
+    )
     run_blocks(work, pixels, store, blocks, scheduler=scheduler, label="fitting")
     notes = [*image.notes, *said, *(low.notes if low is not None else ())]
     if maps is not None:
@@ -434,8 +461,11 @@ def _supported(
     gain: float | None,
     *,
     prune: bool,
-) -> tuple[_Settings, Design, Noise, Mismatch, dict[str, str]]:
-    """Settings with the elements that the mean spectrum speaks for, its design, noise, misfit."""
+) -> tuple[_Settings, LinearFit, Noise, Mismatch, dict[str, str], dict[str, str]]:
+    """Settings with the elements that the summed spectrum speaks for, its fit, noise, misfit.
+
+    Last come those taken out and those whose amount cannot be told, and why.
+    """
     dropped: dict[str, str] = {}
     some = sample[:: max(1, -(-sample.shape[0] // _NOISE_SAMPLE))]
     total = _summed(sample)
@@ -451,10 +481,23 @@ def _supported(
         )
         weakest = int(np.argmin(ratio))
         if not prune or len(settings.elements) == 1 or ratio[weakest] >= SIGNIFICANT:
-            return settings, design, noise, mismatch_of(fit), dropped
+            mismatch = mismatch_of(fit)
+            feigned = _feigned(fit, mismatch) if prune else {}
+            return settings, fit, noise, mismatch, dropped, feigned
         symbol = settings.elements[weakest]
         dropped[symbol] = f"not supported by the fit (likelihood ratio {ratio[weakest]:.2g})"
         settings = replace(settings, elements=tuple(s for s in settings.elements if s != symbol))
+
+
+def _feigned(fit: LinearFit, mismatch: Mismatch) -> dict[str, str]:
+    """Elements of which the edges of the others may feign as much as is found, and why."""
+    share = fit.amounts[0] / np.hypot(mismatch.feigned(fit.amounts)[0], fit.errors[0])
+    return {
+        symbol: "the edges of the others may feign as much as is found "
+        f"({part:.2g} standard errors of the model)"
+        for symbol, part in zip(fit.design.elements, share, strict=True)
+        if part < 1.0 and share.max() >= 1.0
+    }
 
 
 def _assembled(

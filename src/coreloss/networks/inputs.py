@@ -1,4 +1,4 @@
-"""What a network sees: a spectrum on a fixed energy grid, as five channels of order one.
+"""What a network sees: a spectrum on a fixed energy grid, as channels of order one.
 
 Written against the array API, so the same code prepares NumPy arrays for inference and
 torch tensors, on any device, for training.
@@ -6,184 +6,35 @@ torch tensors, on any device, for training.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
-from numpy.typing import NDArray
 
-__all__ = [
-    "CHANNELS",
-    "CHANNEL_SETS",
-    "DEFAULT_GRID",
-    "PLAIN",
-    "Grid",
-    "features",
-    "network_input",
-    "plain",
-    "rebin",
-]
+from coreloss.grid import Grid, over_maximum, rebin
+
+__all__ = ["CHANNELS", "CHANNEL_SETS", "PLAIN", "WITH_STEPS", "features", "network_input", "plain"]
 
 CHANNELS = ("root counts", "detrended log counts", "local contrast", "step significance", "mask")
+
+# Half widths, in grid channels, over which steps are looked for. A faint edge shows only in the
+# mean of many channels, a sharp one in a crowd only in few.
+_STEP_SCALES = (8, 24, 72)
+
+WITH_STEPS = (*CHANNELS, *(f"step within {scale} channels" for scale in _STEP_SCALES))
 
 #: What the networks of Annys et al. 2023 see.
 PLAIN = ("counts over maximum",)
 
-CHANNEL_SETS = {"features": CHANNELS, "counts": PLAIN}
-
-# Annys et al. blank what lies below [eV]: plasmons would take the place of the maximum.
-_PLAIN_FROM_EV = 75.5
+CHANNEL_SETS = {"features": CHANNELS, "features and steps": WITH_STEPS, "counts": PLAIN}
 
 # Half widths, in grid channels, of the running means behind the last three channels.
 _CONTRAST_HALF = 24
 _STEP_HALF = 6
 _NOISE_HALF = 30
-_BLOCK = 128
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Channels of a network's input.
-
-    The width of a channel is ``step_ev`` at low loss and grows as energy / ``resolving_power``
-    where that is more: edges broaden and dispersions coarsen with energy loss, so a
-    uniform grid would spend most of its channels where there is least to see.
-
-    Parameters
-    ----------
-    start_ev : float
-        Lower boundary of the first channel [eV].
-    step_ev : float
-        Smallest channel width [eV].
-    resolving_power : float
-        Energy over channel width at high loss; infinity gives a uniform grid.
-    size : int
-        Number of channels.
-    """
-
-    start_ev: float
-    step_ev: float
-    resolving_power: float
-    size: int
-
-    def __post_init__(self) -> None:
-        if self.step_ev <= 0 or self.size < 1 or self.resolving_power <= 0:
-            raise ValueError(f"{self} is no grid: step, size and resolving power must be positive")
-
-    @property
-    def boundaries(self) -> NDArray[np.float64]:
-        """Channel boundaries, (size + 1,) [eV]."""
-        return _boundaries(self)
-
-    @property
-    def energies(self) -> NDArray[np.float64]:
-        """Channel centres, (size,) [eV]."""
-        bounds = self.boundaries
-        return 0.5 * (bounds[1:] + bounds[:-1])
-
-    def to_dict(self) -> dict[str, float]:
-        """The four numbers that define the grid, for a model card."""
-        return {
-            "start_ev": self.start_ev,
-            "step_ev": self.step_ev,
-            # JSON knows no infinity
-            "resolving_power": self.resolving_power if np.isfinite(self.resolving_power) else 0.0,
-            "size": self.size,
-        }
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Grid:
-        """The grid of a model card; raises KeyError or ValueError where that is not one."""
-        power = float(values["resolving_power"])
-        return cls(
-            float(values["start_ev"]),
-            float(values["step_ev"]),
-            power if power > 0 else float("inf"),
-            int(values["size"]),
-        )
-
-
-@lru_cache(maxsize=16)
-def _boundaries(grid: Grid) -> NDArray[np.float64]:
-    bounds = np.empty(grid.size + 1)
-    bounds[0] = grid.start_ev
-    for i in range(grid.size):
-        bounds[i + 1] = bounds[i] + max(grid.step_ev, bounds[i] / grid.resolving_power)
-    bounds.flags.writeable = False
-    return bounds
-
-
-#: 40 to 3,391 eV: 1 eV channels to 600 eV, then 1/600 of the energy.
-DEFAULT_GRID = Grid(start_ev=40.0, step_ev=1.0, resolving_power=600.0, size=1600)
-
-#: The grid of Annys et al. 2023: 3,072 channels of 1 eV centred on 0 … 3071 eV.
-ANNYS_GRID = Grid(start_ev=-0.5, step_ev=1.0, resolving_power=float("inf"), size=3072)
-
-#: The input of Kong et al. 2022: 90 to 1,000 eV, 4,550 channels of 0.2 eV.
-KONG_GRID = Grid(start_ev=90.0, step_ev=0.2, resolving_power=float("inf"), size=4550)
-
-GRIDS = {"default": DEFAULT_GRID, "annys2023": ANNYS_GRID, "kong2022": KONG_GRID}
-
-
-def rebin(counts: Any, offset: Any, dispersion: Any, size: Any, grid: Grid) -> tuple[Any, Any]:
-    """Spectra on a network's grid.
-
-    Each grid channel takes the mean over its own width or one recorded channel, whichever
-    is wider: fine records are binned (which keeps their dose), coarse ones come out
-    linearly interpolated.
-
-    Parameters
-    ----------
-    counts : array, (n, n_energy) [counts/channel], finite
-        Channels from ``size`` on are padding.
-    offset, dispersion : array, (n,) [eV], [eV/channel]
-        Centre of the first channel, width of a channel.
-    size : array, (n,)
-        Recorded channels of each spectrum.
-    grid : Grid
-
-    Returns
-    -------
-    values : array, (n, grid.size) [counts/channel]
-        Zero outside the record.
-    mask : array, (n, grid.size) float
-        1 where at least half of a grid channel was recorded, else 0.
-    """
-    xp = array_namespace(counts)
-    device = device_of(counts)
-    double = xp.float64
-    n_energy = counts.shape[1]
-    # The running integral needs double precision: counts span six decades within a record.
-    integral = xp.cumulative_sum(counts, axis=1, dtype=double, include_initial=True)
-    bounds = xp.asarray(np.array(grid.boundaries), dtype=double, device=device)
-    centre = 0.5 * (bounds[1:] + bounds[:-1])[None, :]
-    width = (bounds[1:] - bounds[:-1])[None, :]
-    dispersion = xp.astype(dispersion, double)[:, None]
-    start = xp.astype(offset, double)[:, None] - 0.5 * dispersion
-    size = xp.astype(size, double)[:, None]
-    half = 0.5 * xp.where(width > dispersion, width, dispersion)
-
-    def clipped(energy: Any) -> Any:
-        position = (energy - start) / dispersion
-        return xp.minimum(xp.maximum(position, xp.zeros_like(size)), size)
-
-    low, high = clipped(centre - half), clipped(centre + half)
-    span = high - low
-
-    def integrated(position: Any) -> Any:
-        whole = xp.astype(position, xp.int64)
-        whole = xp.clip(whole, 0, n_energy - 1)
-        left = xp.take_along_axis(integral, whole, axis=1)
-        right = xp.take_along_axis(integral, whole + 1, axis=1)
-        return left + (position - xp.astype(whole, double)) * (right - left)
-
-    mask = span * dispersion >= half
-    tiny = xp.where(span > 0, span, xp.ones_like(span))
-    values = xp.where(mask, (integrated(high) - integrated(low)) / tiny, xp.zeros_like(span))
-    return values, xp.astype(mask, xp.float32)
+_BLOCK = 32
+_RUN = 64
 
 
 def _running_sum(xp: Any, values: Any, half: int, shift: int = 0) -> Any:
@@ -197,8 +48,8 @@ def _running_sum(xp: Any, values: Any, half: int, shift: int = 0) -> Any:
     return total[:, high : high + size] - total[:, low : low + size]
 
 
-def features(values: Any, mask: Any, grid: Grid) -> Any:
-    """Five channels of order one from spectra on a grid.
+def features(values: Any, mask: Any, grid: Grid, *, steps: bool = False) -> Any:
+    """Channels of order one from spectra on a grid.
 
     Every channel is unchanged when the counts are multiplied by a positive number, and
     zero outside the record.
@@ -207,13 +58,17 @@ def features(values: Any, mask: Any, grid: Grid) -> Any:
     ----------
     values : array, (n, grid.size) [counts], float64
     mask : array, (n, grid.size), 0 or 1
+        Without gaps.
     grid : Grid
+    steps : bool
+        Add the steps at three scales.
 
     Returns
     -------
-    array, (n, 5, grid.size) float32
-        See ``CHANNELS``. Step significance is the difference of the means of the six
-        channels after and before each, over its standard error from the local scatter.
+    array, (n, 5 or 8, grid.size) float32
+        See ``CHANNELS`` and ``WITH_STEPS``. Step significance is the difference of the means of
+        the six channels after and before each, over its standard error from the local scatter.
+        The steps at three scales are those on a sloping line; see `_steps_on_lines`.
     """
     xp = array_namespace(values)
     inside = xp.astype(mask, xp.float64)
@@ -231,10 +86,11 @@ def features(values: Any, mask: Any, grid: Grid) -> Any:
     )[None, :]
     mean_e = xp.sum(log_e * inside, axis=1, keepdims=True) / n_safe
     mean_y = xp.sum(log_y * inside, axis=1, keepdims=True) / n_safe
-    de, dy = (log_e - mean_e) * inside, (log_y - mean_y) * inside
+    de = (log_e - mean_e) * inside
     spread_e = xp.sum(de * de, axis=1, keepdims=True)
-    slope = xp.sum(de * dy, axis=1, keepdims=True) / (spread_e + 1e-12)
-    residual = dy - slope * de
+    slope = xp.sum(de * (log_y - mean_y), axis=1, keepdims=True) / (spread_e + 1e-12)
+    law = (mean_y + slope * de) * inside
+    residual = (log_y - law) * inside
     scale = xp.sqrt(xp.sum(residual * residual, axis=1, keepdims=True) / n_safe) + 1e-4
     detrended = xp.clip(residual / scale, -5.0, 5.0)
 
@@ -261,10 +117,72 @@ def features(values: Any, mask: Any, grid: Grid) -> Any:
     error = xp.sqrt(variance * (2.0 / _STEP_HALF)) + 1e-4 * level + 1e-12
     step = (after - before) / error
     # asinh: a logarithm that knows signs; steps run from one standard error to thousands
-    step = xp.asinh(step) / 3.0 * xp.astype(covered, step.dtype)
+    step = _asinh(xp, step) / 3.0 * xp.astype(covered, step.dtype)
 
-    channels = xp.stack([root, detrended, contrast * inside, step * inside, inside], axis=1)
-    return xp.astype(channels, xp.float32)
+    channels = [root, detrended, contrast * inside, step * inside, inside]
+    if steps:
+        per_law = xp.exp(xp.clip(-law, -60.0, 60.0))
+        # no step below some 1e-4 of the level is an edge, whatever the dose
+        scatter = (xp.sqrt(variance) + 2e-4 * level) * per_law + 1e-9
+        ratio = xp.clip(y * per_law, -1e3, 1e3)
+        channels += _steps_on_lines(xp, ratio, scatter, mask, n_inside)
+    return xp.stack([xp.astype(channel, xp.float32) for channel in channels], axis=1)
+
+
+def _asinh(xp: Any, x: Any) -> Any:
+    """Inverse hyperbolic sine; logarithms are several times faster than libraries' own."""
+    size = xp.abs(x)
+    return xp.sign(x) * xp.log(size + xp.sqrt(size * size + 1.0))
+
+
+def _steps_on_lines(xp: Any, ratio: Any, scatter: Any, mask: Any, n_inside: Any) -> list[Any]:
+    """How significant a step is at each place, over each of ``_STEP_SCALES``.
+
+    To the channels on either side, a straight line with a step in its middle is fitted by least
+    squares; what comes back is the step over its standard error, a third of its asinh.
+
+    ``ratio`` are the counts over the power law of the whole record, ``scatter`` their standard
+    deviations, both (n, grid.size) and zero outside the record.
+    """
+    n, size = ratio.shape
+    device = device_of(ratio)
+    place = xp.arange(size, dtype=xp.float64, device=device)[None, :]
+    first = xp.astype(xp.argmax(mask, axis=1, keepdims=True), xp.float64)
+    most = max(_STEP_SCALES)
+    blank = xp.zeros((n, most), dtype=xp.float64, device=device)
+    integrals = [
+        xp.cumulative_sum(xp.concat([blank, x, blank], axis=1), axis=1, include_initial=True)
+        for x in (ratio, ratio * place)
+    ]
+
+    def moments(begin: int, end: int) -> tuple[Any, Any]:
+        """Of the ratio over channels i + begin … i + end, about channel i."""
+        low, high = most + begin, most + end + 1
+        y0, y1 = (x[:, high : high + size] - x[:, low : low + size] for x in integrals)
+        return xp.astype(y0, xp.float32), xp.astype(y1 - place * y0, xp.float32)
+
+    behind = xp.astype(place - first, xp.float32)
+    ahead = xp.astype(first + n_inside - 1.0 - place, xp.float32)
+    per_scatter = xp.astype(mask, xp.float32) / xp.astype(scatter, xp.float32)
+    steps = []
+    for scale in _STEP_SCALES:
+        (b0, b1), (a0, a1) = moments(-scale, -1), moments(1, scale)
+        # recorded channels before and after, and the sums of their distances and squares
+        nb, na = xp.clip(behind, 0.0, scale), xp.clip(ahead, 0.0, scale)
+        db, da = 0.5 * nb * (nb + 1.0), 0.5 * na * (na + 1.0)
+        m0, m1 = na + nb, da - db
+        m2 = (da * (2.0 * na + 1.0) + db * (2.0 * nb + 1.0)) / 3.0
+        s0, s1 = na - nb, da + db
+        determinant = m0 * m2 - m1 * m1
+        safe = xp.where(determinant > 0.5, determinant, xp.ones_like(determinant))
+        height, slope = (s0 * m2 - s1 * m1) / safe, (m0 * s1 - m1 * s0) / safe
+        # what of the step function no straight line imitates
+        left = m0 - height * s0 - slope * s1
+        enough = (xp.minimum(na, nb) >= scale // 4 + 1) & (left > 1e-2)
+        left = xp.where(enough, left, xp.ones_like(left))
+        z = (a0 - b0 - height * (a0 + b0) - slope * (a1 + b1)) * per_scatter / xp.sqrt(left)
+        steps.append(_asinh(xp, z) / 3.0 * xp.astype(enough, xp.float32))
+    return steps
 
 
 def plain(values: Any, mask: Any, grid: Grid) -> Any:
@@ -272,12 +190,7 @@ def plain(values: Any, mask: Any, grid: Grid) -> Any:
 
     Parameters as in `features`. Returns array, (n, 1, grid.size) float32.
     """
-    xp = array_namespace(values)
-    beyond = xp.asarray(grid.energies >= _PLAIN_FROM_EV, device=device_of(values))
-    y = values * xp.astype(mask, values.dtype) * xp.astype(beyond, values.dtype)[None, :]
-    peak = xp.max(y, axis=1, keepdims=True)
-    y = y / xp.where(peak > 0, peak, xp.ones_like(peak))
-    return xp.astype(y, xp.float32)[:, None, :]
+    return over_maximum(values, mask, grid)[:, None, :]
 
 
 def network_input(
@@ -288,19 +201,39 @@ def network_input(
     grid: Grid,
     channels: tuple[str, ...] = CHANNELS,
 ) -> Any:
-    """The input of a network for recorded spectra: ``rebin``, then ``features`` or ``plain``.
+    """The input of a network for recorded spectra: `rebin`, then what its channels ask for.
 
     Parameters as in `rebin`, and one of the ``CHANNEL_SETS``. Returns array,
     (n, len(channels), grid.size) float32.
     """
-    made = plain if channels == PLAIN else features
+
+    def made(values: Any, mask: Any, part: Grid) -> Any:
+        if channels == PLAIN:
+            return plain(values, mask, part)
+        return features(values, mask, part, steps=channels == WITH_STEPS)
+
     xp = array_namespace(counts)
-    # blocks that stay in a processor's cache are several times faster than the whole
-    block = _BLOCK if str(device_of(counts)) == "cpu" else counts.shape[0]
+    if str(device_of(counts)) != "cpu" or counts.shape[0] == 0:
+        return made(*rebin(counts, offset, dispersion, size, grid), grid)
+    # blocks that stay in a processor's cache are several times faster than the whole, and what
+    # no record of a block reaches is zero
     parts = []
-    for begin in range(0, counts.shape[0], max(block, 1)):
-        rows = slice(begin, begin + block)
-        parts.append(
-            made(*rebin(counts[rows], offset[rows], dispersion[rows], size[rows], grid), grid)
-        )
+    for begin in range(0, counts.shape[0], _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        first, last = _reached(xp, offset[rows], dispersion[rows], size[rows], grid)
+        part = grid.part(first, last)
+        inside = made(*rebin(counts[rows], offset[rows], dispersion[rows], size[rows], part), part)
+        whole = xp.zeros((*inside.shape[:2], grid.size), dtype=inside.dtype)
+        whole[:, :, first:last] = inside
+        parts.append(whole)
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+
+def _reached(xp: Any, offset: Any, dispersion: Any, size: Any, grid: Grid) -> tuple[int, int]:
+    """Whole runs of 64 grid channels that hold all that records reach, and one beyond."""
+    low = float(xp.min(offset - dispersion))
+    high = float(xp.max(offset + size * dispersion))
+    bounds = grid.boundaries
+    first = (int(np.searchsorted(bounds, low)) - 1) // _RUN
+    last = -(-int(np.searchsorted(bounds, high)) // _RUN)
+    return max(first - 1, 0) * _RUN, min((last + 1) * _RUN, grid.size)

@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.edges import ELEMENTS
-from coreloss.networks.inputs import ANNYS_GRID, plain, rebin
+from coreloss.grid import ANNYS_GRID, over_maximum, rebin
 from coreloss.simulate.draws import Draws, draw
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
 from coreloss.simulate.gos import SimulatedBatch, records
 from coreloss.simulate.library import EdgeLibrary, edge_library
 from coreloss.simulate.recipe import SimulationRecipe, from_table, load_recipe
+from coreloss.whole import whole
 
 __all__ = [
     "PUBLISHED_ELEMENTS",
@@ -148,7 +149,7 @@ def make_file(
     recipe, drawn = draw_element(
         rng, n, recipe, symbol, allowed=plan.symbols, single=split == "single"
     )
-    library = edge_library(recipe.edges == "major", recipe.giant_resonances)
+    library = edge_library(recipe.edges == "major", recipe.measured_shapes)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["elements"] = list(plan.symbols)
@@ -201,7 +202,7 @@ def draw_element(
     recipe = replace(recipe, empty_fraction=0.0, unlisted_fraction=0.0)
     if single:
         recipe = replace(recipe, max_elements=1)
-    library = edge_library(recipe.edges == "major", recipe.giant_resonances)
+    library = edge_library(recipe.edges == "major", recipe.measured_shapes)
     index = ELEMENTS.index(symbol)
     usable = np.zeros(len(ELEMENTS) + 1, dtype=bool)
     usable[[ELEMENTS.index(s) for s in allowed]] = True
@@ -252,7 +253,7 @@ def _columns(
     )
     for key, column in single.items():
         parameters[key] = column
-    spectra = plain(values, mask, ANNYS_GRID)[:, 0]
+    spectra = over_maximum(values, mask, ANNYS_GRID)
     where = np.argmax(spectra, axis=1)
     return {
         "spectra": spectra,
@@ -337,6 +338,8 @@ def write_dataset(
     from coreloss.simulate.workers import finished
 
     target = Path(folder)
+    if not plan.jobs():
+        raise ValueError("the data set would have no spectra; give at least one for some split")
     identity = {"simulation": recipe.to_dict(), "dataset": {**asdict(plan)}}
     identity = json.loads(json.dumps(identity))  # as it is read back
     manifest = _manifest(target, identity, resume)
@@ -399,10 +402,8 @@ def _complete(folder: Path, files: dict[str, Any], name: str) -> bool:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(content)
 
 
 def _text(manifest: dict[str, Any]) -> bytes:

@@ -74,7 +74,7 @@ def simulate(
     """Simulate n spectra by atomic edges; see `coreloss.simulate.simulate`."""
     if n < 1:
         raise ValueError(f"asked for {n} spectra; at least one is needed")
-    library = edge_library(recipe.edges == "major", recipe.giant_resonances)
+    library = edge_library(recipe.edges == "major", recipe.measured_shapes)
     rng = np.random.default_rng(seed)
     return records(recipe, draw(rng, n, recipe, library), rng, xp=xp, device=device)
 
@@ -89,7 +89,7 @@ def records(
 ) -> SimulatedBatch:
     """Records of samples whose parameters have been drawn; see `simulate`."""
     namespace = _namespace(xp)
-    library = edge_library(recipe.edges == "major", recipe.giant_resonances)
+    library = edge_library(recipe.edges == "major", recipe.measured_shapes)
     variants = shape_variants(rng, recipe, library)
     variants = replace(variants, table=namespace.asarray(variants.table, device=device))
     noise = Noise(namespace, int(rng.integers(2**62)), device)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from coreloss.atom.cross_section import oscillator_table
 from coreloss.edges import ELEMENTS, edges_of
-from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
+from coreloss.simulate.near_edge import DELAYED_M45, GIANT_RESONANCES, WHITE_LINES
 
 __all__ = ["MARGIN", "N_GRID", "EdgeLibrary", "edge_library", "grid_size"]
 
@@ -68,7 +68,7 @@ class EdgeLibrary:
     ----------
     shape : ndarray, (n_groups, N_GRID) float32 [1/eV]
         df/dE without near-edge structure, as collected within ``TYPICAL_REACH``; giant
-        resonances are included.
+        resonances and the measured place of delayed M4,5 maxima are included.
     reach : ndarray, (n_reach,) [1/bohr]
         Largest momenta across the beam that the spectrometer collects.
     excess_ev : ndarray, (n_excess,) [eV]
@@ -119,11 +119,12 @@ def _resonance(energies: NDArray[np.float64], maximum: float, fwhm: float) -> ND
 
 
 @lru_cache(maxsize=4)
-def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibrary:
+def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary:
     """The library of all 83 elements.
 
-    With ``major_only`` shell groups without a major edge are left out; without
-    ``resonances`` N4,5 of the lanthanides keeps the shape of its continuum alone.
+    With ``major_only`` shell groups without a major edge are left out. ``measured`` puts giant
+    resonances and delayed M4,5 maxima where measurements have them; without it every shape is
+    the atom's continuum.
     """
     table = oscillator_table()
     available = set(table.subshells)
@@ -144,12 +145,15 @@ def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibra
             is_major = any(edge.major for edge in members)
             if major_only and not is_major:
                 continue
-            parts = [
-                table.density(table.index(symbol, edge.subshell), sub.ravel(), TYPICAL_REACH)
-                .reshape(sub.shape)
-                .mean(axis=1)
-                for edge in members
-            ]
+            stretch, weight = 1.0, 1.0
+            if measured and key == "M45":
+                stretch, weight = DELAYED_M45.get(symbol, (1.0, 1.0))
+            parts = []
+            for edge in members:
+                at = edge.onset_ev + (sub.ravel() - edge.onset_ev) / stretch
+                row = table.index(symbol, edge.subshell)
+                density = table.density(row, at, TYPICAL_REACH).reshape(sub.shape)
+                parts.append(weight * density.mean(axis=1))
             if (symbol, key) in WHITE_LINES:
                 # bound and resonant states at the edge are added as white lines
                 parts = [
@@ -159,7 +163,7 @@ def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibra
             total = np.sum(parts, axis=0)
             first_onset, second_onset = members[0].onset_ev, members[-1].onset_ev
             near = slice(int(first_onset), min(int(first_onset) + 80, N_GRID))
-            if resonances and (symbol, key) in GIANT_RESONANCES:
+            if measured and (symbol, key) in GIANT_RESONANCES:
                 maximum, fwhm, strength = GIANT_RESONANCES[symbol, key]
                 # independent electrons have part of the resonance, in the wrong place
                 total = np.minimum(total, total[int(first_onset) + 80])
@@ -169,7 +173,7 @@ def edge_library(major_only: bool = False, resonances: bool = True) -> EdgeLibra
             rows.append(total.astype(np.float32))
             # spin–orbit partners have all but the same radial functions
             ratio = table.collected[:, table.index(symbol, members[0].subshell)]
-            if resonances and (symbol, key) in GIANT_RESONANCES:
+            if measured and (symbol, key) in GIANT_RESONANCES:
                 ratio = np.ones_like(ratio)  # a resonance is dipole-like as far as it goes
             collected.append(ratio / ratio[TYPICAL_REACH])
             element.append(index)

@@ -89,18 +89,15 @@ class SimulationRecipe:
     #: fraction of K edges up to F with the π* and σ* peaks of covalent bonds
     bond_fraction: float = 0.5
     white_lines: bool = True
-    giant_resonances: bool = True
+    #: giant resonances and delayed M4,5 maxima as measurements have them, not as the atom does
+    measured_shapes: bool = True
     #: relative spread of the strengths of an element's subshells against each other
     subshell_spread: float = 0.15
     #: relative spread of the energy scale of an edge's shape above its onset: delayed maxima
     #: of atoms and of solids lie several electronvolts apart
     shape_spread: float = 0.1
-    #: the same for the delayed M4,5 edges of As to Xe. Measured maxima lie at 1.2 to 1.9 times
-    #: our atom's energy above the onset, those of atoms at their orbital's energy at 1.1 to 1.2;
-    #: their first 100 eV have 0.5 to 0.7 of its strength (tools/published)
-    delayed_spread: float = 0.28
-    delayed_mean: float = 1.1
-    delayed_weight: float = 0.7
+    #: the same for the delayed M4,5 edges of As to Xe
+    delayed_spread: float = 0.15
 
     # -- energies ----------------------------------------------------------------------
     #: standard deviation of the chemical shift, element by element [eV], rounded to 1 eV;

@@ -68,7 +68,7 @@ def simulate_sample(
         unlisted_fraction=0.0,
         empty_fraction=0.0,
     )
-    library = edge_library(plan.edges == "major", plan.giant_resonances)
+    library = edge_library(plan.edges == "major", plan.measured_shapes)
     symbols = [edges_of(symbol)[0].symbol for symbol in composition]
     if len(symbols) > plan.max_elements:
         raise ValueError(f"{len(symbols)} elements given; the simulator takes {plan.max_elements}")

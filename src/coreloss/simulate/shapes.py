@@ -12,7 +12,7 @@ from coreloss.atom.kinematics import momentum_per_mrad
 from coreloss.edges import ELEMENTS
 from coreloss.simulate.draws import Draws
 from coreloss.simulate.library import BEFORE_RESONANCE_EV, N_GRID, EdgeLibrary
-from coreloss.simulate.near_edge import GIANT_RESONANCES
+from coreloss.simulate.near_edge import DELAYED_M45, GIANT_RESONANCES
 from coreloss.simulate.recipe import SimulationRecipe
 
 __all__ = ["ShapeVariants", "shape_variants", "shapes_of_elements", "shapes_of_groups"]
@@ -21,10 +21,6 @@ _PAD = 32  # largest shift of an edge [eV]
 _EACH = 3  # variants of each reach
 # partners farther apart than this [eV] have a step of their own, whose place is known
 _APART_EV = 20.0
-_DELAYED = {
-    f"{symbol} M45"
-    for symbol in "As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe".split()
-}
 
 
 @dataclass(frozen=True)
@@ -67,12 +63,15 @@ def shape_variants(
     number, n_groups = library.collected.shape[:2]
     each = 1 if recipe.integer_shifts else _EACH
     size = (number * each, n_groups)
-    delayed = np.array([label in _DELAYED for label in library.labels])
+    delayed = np.array(
+        [
+            name == "M45" and ELEMENTS[index] in DELAYED_M45
+            for index, name in zip(library.element, library.name, strict=True)
+        ]
+    )
     weight = np.exp(recipe.subshell_spread * rng.standard_normal(size))
-    weight *= np.where(delayed, recipe.delayed_weight, 1.0)
     spread = np.where(delayed, recipe.delayed_spread, recipe.shape_spread)
-    mean = np.where(delayed, recipe.delayed_mean, 1.0)
-    stretch = mean * np.exp(spread * rng.standard_normal(size))
+    stretch = np.exp(spread * rng.standard_normal(size))
     stretch[:, library.second_ev - library.onset_ev > _APART_EV] = 1.0
     moved = np.rint(rng.normal(0.0, recipe.edge_shift_ev, size)).astype(np.int64)
     places = np.arange(n_groups) if recipe.integer_shifts else library.element
@@ -86,7 +85,7 @@ def shape_variants(
     low = np.minimum(place.astype(np.int64), library.excess_ev.size - 2)
     part = (place - low).astype(np.float32)
     for group, (index, onset) in enumerate(zip(library.element, library.onset_ev, strict=True)):
-        resonant = recipe.giant_resonances and (
+        resonant = recipe.measured_shapes and (
             (ELEMENTS[index], library.name[group]) in GIANT_RESONANCES
         )
         first = int(onset) - (BEFORE_RESONANCE_EV if resonant else 0)

@@ -19,7 +19,7 @@ __all__ = ["SpectrumFile", "StoredSpectra", "read_rows", "split_files"]
 
 @dataclass
 class StoredSpectra:
-    """Spectra with their truth, as `coreloss.networks.inputs.rebin` takes them.
+    """Spectra with their truth, as `coreloss.grid.rebin` takes them.
 
     Attributes
     ----------

@@ -120,7 +120,7 @@ def add_near_edge(
     shapes[:] = xp.maximum(shapes, recipe.fine_structure_floor * smooth)
 
     if recipe.white_lines:
-        resonances = recipe.giant_resonances
+        resonances = recipe.measured_shapes
         _white_lines(xp, rng, shapes, used, group, onset, second, height, library, resonances, put)
     shapes[:] = xp.clip(shapes, 0.0, None)
     return {"used": used, "group": group, "spectrum": spectrum, "onset": onset}

@@ -101,10 +101,10 @@ def _on_cluster(
             "pip install 'coreloss[distributed]'"
         ) from None
     try:
-        client = Client(address, timeout=20)
+        client = Client(address, timeout=20, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise ValueError(f"{address}: no dask scheduler answers there ({error})") from None
-    with client:
+    with client, client.as_current():
         ahead = 2 * max(sum(client.nthreads().values()), 1)
         todo = iter(enumerate(arguments))
         numbers: dict[Any, int] = {}

@@ -13,6 +13,8 @@ __all__ = ["platt", "scored"]
 
 # of exact matches, that a higher threshold with fewer false alarms may cost
 _EXACT_TOLERANCE = 0.003
+# of Newton, which needs about ten
+_STEPS = 50
 
 
 def scored(logits: NDArray[np.floating], present: NDArray[np.bool_]) -> dict[str, Any]:
@@ -42,9 +44,7 @@ def scored(logits: NDArray[np.floating], present: NDArray[np.bool_]) -> dict[str
     }
 
 
-def platt(
-    logits: NDArray[np.floating], present: NDArray[np.bool_], *, steps: int = 50
-) -> tuple[float, float]:
+def platt(logits: NDArray[np.floating], present: NDArray[np.bool_]) -> tuple[float, float]:
     """Slope and intercept that make sigmoid(slope · logit + intercept) a probability.
 
     Maximum likelihood by Newton's method over all elements of all spectra.
@@ -75,7 +75,7 @@ def platt(
         return float(np.sum(np.logaddexp(0.0, z) - y * z) + 1e-3 * np.sum((w - [1.0, 0.0]) ** 2))
 
     current = cost(weights)
-    for _ in range(steps):
+    for _ in range(_STEPS):
         p = 1.0 / (1.0 + np.exp(-(design @ weights)))
         gradient = design.T @ (p - y) + 2e-3 * (weights - [1.0, 0.0])
         curvature = (design * (p * (1.0 - p))[:, None]).T @ design + 2e-3 * np.eye(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from coreloss.training.parallel import Ranks
 from coreloss.training.recipe import TrainingRecipe
 from coreloss.training.source import CALIBRATION_SEED
 from coreloss.training.writing import bundle_folder, check_target, write_card
+from coreloss.whole import whole
 
 __all__ = ["combine_bundles", "member_folders", "train_members"]
 
@@ -52,9 +52,8 @@ def train_members(
     ranks.agreed(None)  # all have looked before anything is written
     if ranks.first:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".recipe.toml.{os.getpid()}"
-        partial.write_text(recipe.text, encoding="utf-8")
-        os.replace(partial, kept)
+        with whole(kept) as partial:
+            partial.write_text(recipe.text, encoding="utf-8")
     total: dict[str, Any] = {"spectra": 0, "finished": True}
     for number, place in enumerate(member_folders(recipe, folder), start=1):
         outcome = train_one(recipe.member(number), place, ranks, device, True, end, quiet)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import sys
 import time
 import warnings
@@ -23,8 +22,10 @@ from coreloss.training.distill import Teacher
 from coreloss.training.loss import ambiguity_weights, multilabel_loss
 from coreloss.training.metrics import balanced_threshold, exact_match_rate, weighted_scores
 from coreloss.training.muon import Muon
+from coreloss.training.rates import best_rate, chosen_rate, searching
 from coreloss.training.recipe import Schedule, TrainingRecipe, load_training_recipe
 from coreloss.training.source import open_source
+from coreloss.whole import whole
 
 __all__ = ["DivergedError", "build_network", "train"]
 
@@ -84,7 +85,8 @@ def train(
         The folder of another run, whose weights a new run starts with as far as the networks
         agree; the model card tells how many spectra those had seen.
     max_minutes : float, optional
-        Stop, with a checkpoint, after this time.
+        Stop after the chunk at hand, with a checkpoint, once this time is over, be it in the
+        search for a learning rate.
     threads : int, optional
         CPU threads for torch.
     device : str
@@ -96,7 +98,8 @@ def train(
     Returns
     -------
     dict
-        ``spectra`` seen, ``finished`` and the last validation's scores.
+        ``spectra`` seen (0 while a learning rate is searched for), ``finished`` and the last
+        validation's scores.
 
     Raises
     ------
@@ -105,14 +108,15 @@ def train(
     FileNotFoundError
         If ``start_from`` holds no checkpoint.
     ValueError
-        If it holds a run of another recipe, if the recipe is wrong, and if the loss becomes
-        infinite or no number; the checkpoints before that stay.
+        If it holds a run of another recipe, if the recipe or the device is wrong, and if the
+        loss becomes infinite or no number; the checkpoints before that stay.
     """
     recipe = load_training_recipe(recipe_path)
     folder = Path(out_dir)
     if threads:
         torch.set_num_threads(threads)
     ranks, device = parallel.start(device)
+    _check_device(device)
     end = None if max_minutes is None else time.monotonic() + 60.0 * max_minutes
     try:
         if recipe.members:
@@ -129,6 +133,18 @@ def train(
         ranks.end()
 
 
+def _check_device(name: str) -> None:
+    """Raise ValueError for a device that torch does not know or cannot use here."""
+    try:
+        torch.empty(1, device=name)
+    # torch raises either, depending on how it was built
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"device {name!r} cannot be used here ({reason}); give 'cpu', or one that torch has"
+        ) from None
+
+
 def train_one(
     recipe: TrainingRecipe,
     folder: Path,
@@ -141,37 +157,40 @@ def train_one(
 ) -> dict[str, Any]:
     """Train one network until it is finished or the monotonic clock says ``end``; see `train`."""
     newest = checkpoint.latest(folder)
-    if newest is not None and not resume:
+    begun = newest is not None or searching(folder)
+    if begun and not resume:
         raise FileExistsError(f"{folder}: holds a training run; give --resume to continue it")
-    if newest is not None and (folder / "recipe.toml").read_text(encoding="utf-8") != recipe.text:
+    if begun and (folder / "recipe.toml").read_text(encoding="utf-8") != recipe.text:
         raise ValueError(f"{folder}: was trained with another recipe; choose another folder")
     ranks.check(recipe.schedule.batch_size)
-    if recipe.schedule.learning_rate_grid and newest is None:
-        from coreloss.training.rates import best_rate
-
-        recipe = best_rate(recipe, folder, ranks, device, quiet)
-    elif recipe.schedule.learning_rate_grid:
-        from coreloss.training.rates import chosen_rate
-
-        recipe = chosen_rate(recipe, folder)
+    if recipe.schedule.learning_rate_grid:
+        if newest is None:
+            build_network(recipe)  # wrong options are told before anything is written
+            ranks.agreed(None)  # all have looked
+            _keep_recipe(recipe, folder, ranks)
+            found = best_rate(recipe, folder, ranks, device, end, quiet)
+        else:
+            found = chosen_rate(recipe, folder)
+        if found is None:
+            return {"spectra": 0, "finished": False}
+        recipe = found
     run = _Run(recipe, folder, ranks, torch.device(device), quiet or not ranks.first)
     if start_from is not None and newest is None:
         other = checkpoint.latest(Path(start_from))
         if other is None:
             raise FileNotFoundError(f"{start_from}: holds no checkpoint of a training run")
         run.start = checkpoint.take_weights(other, run.network, run.mean)
+    _keep_recipe(recipe, folder, ranks)
     if ranks.first:
-        folder.mkdir(parents=True, exist_ok=True)
         checkpoint.clear_partial(folder)
-        _write(folder / "recipe.toml", recipe.text)
     return run.go(newest, end)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _keep_recipe(recipe: TrainingRecipe, folder: Path, ranks: parallel.Ranks) -> None:
+    if ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole(folder / "recipe.toml") as partial:
+            partial.write_text(recipe.text, encoding="utf-8")
 
 
 def _optimiser(network: nn.Module, plan: Schedule) -> torch.optim.Optimizer:
@@ -299,9 +318,10 @@ class _Run:
         if log.is_file() and self.ranks.first:
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
             # a kill may have cut the last line short; what came after the checkpoint is redone
-            whole = [line for line in lines if line.endswith("\n")]
-            kept = [line for line in whole if json.loads(line)["spectra"] <= self.spectra]
-            _write(log, "".join(kept))
+            ended = [line for line in lines if line.endswith("\n")]
+            kept = [line for line in ended if json.loads(line)["spectra"] <= self.spectra]
+            with whole(log) as partial:
+                partial.write_text("".join(kept), encoding="utf-8")
 
     def _rate(self, spectra: int) -> float:
         """Learning rate at a number of spectra seen."""

@@ -49,12 +49,10 @@ def exact_match_rate(present: NDArray[np.bool_], found: NDArray[np.bool_]) -> fl
     return float((present == found).all(axis=1).mean())
 
 
-def balanced_threshold(
-    present: NDArray[np.bool_], probability: NDArray[np.floating], *, steps: int = 99
-) -> float:
+def balanced_threshold(present: NDArray[np.bool_], probability: NDArray[np.floating]) -> float:
     """The threshold in 0.01 … 0.99 at which weighted precision and recall are closest."""
     best, least = 0.5, np.inf
-    for threshold in np.linspace(0.01, 0.99, steps):
+    for threshold in np.linspace(0.01, 0.99, 99):
         precision, recall, _ = weighted_scores(present, probability >= threshold)
         if precision + recall > 0 and abs(precision - recall) < least:
             best, least = float(threshold), abs(precision - recall)
@@ -65,7 +63,6 @@ def exact_threshold(
     present: NDArray[np.bool_],
     probability: NDArray[np.floating],
     *,
-    steps: int = 61,
     tolerance: float = 0.0,
 ) -> float:
     """The threshold in 0.2 … 0.8 at which most spectra are exactly right.
@@ -73,7 +70,7 @@ def exact_threshold(
     With a ``tolerance``, the highest at which no more than that share fewer are: what is hardly
     lost in exactness then saves false alarms.
     """
-    candidates = np.linspace(0.2, 0.8, steps)
+    candidates = np.linspace(0.2, 0.8, 61)
     rates = np.array([exact_match_rate(present, probability >= t) for t in candidates])
     if tolerance <= 0.0:
         return float(candidates[rates.argmax()])

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from coreloss.training.parallel import Ranks
 from coreloss.training.recipe import TrainingRecipe
+from coreloss.whole import whole
 
-__all__ = ["best_rate", "chosen_rate"]
+__all__ = ["best_rate", "chosen_rate", "searching"]
 
 _FILE = "learning_rates.json"
 
 
+def searching(folder: Path) -> bool:
+    """Whether a folder holds a search that `best_rate` began."""
+    return next(folder.glob("rate-*"), None) is not None
+
+
 def best_rate(
-    recipe: TrainingRecipe, folder: Path, ranks: Ranks, device: str, quiet: bool
-) -> TrainingRecipe:
-    """The recipe with the best learning rate of its grid.
+    recipe: TrainingRecipe,
+    folder: Path,
+    ranks: Ranks,
+    device: str,
+    end: float | None,
+    quiet: bool,
+) -> TrainingRecipe | None:
+    """The recipe with the best learning rate of its grid; None where the time ends before.
 
     Each rate trains the recipe's network on its first ``grid_spectra`` in a folder of its
-    own, so a killed search goes on where it was. The highest validation F1 decides, among
-    equals the least loss; ``learning_rates.json`` keeps the scores, null for a rate at which
-    the loss became infinite. Raises ValueError where all of them did.
+    own, so a search that was stopped or killed goes on where it was. The highest validation
+    F1 decides, among equals the least loss; ``learning_rates.json`` keeps the scores, null for
+    a rate at which the loss became infinite. Raises ValueError where all of them did.
     """
     from coreloss.training.loop import DivergedError, train_one
 
@@ -43,10 +53,12 @@ def best_rate(
             place = folder / f"rate-{rate:g}"
             tried = replace(recipe, schedule=trial)
             try:
-                outcome = train_one(tried, place, ranks, device, True, None, quiet)
+                outcome = train_one(tried, place, ranks, device, True, end, quiet)
             except DivergedError:
                 scores[f"{rate:g}"] = None
                 continue
+            if not outcome["finished"]:
+                return None
             scores[f"{rate:g}"] = {key: outcome[key] for key in ("f1", "loss")}
         good = {key: value for key, value in scores.items() if value is not None}
         if not good:
@@ -55,11 +67,10 @@ def best_rate(
                 "give lower ones"
             )
         if ranks.first:
-            partial = folder / f".{_FILE}.{os.getpid()}"
             best = max(good, key=lambda key: (good[key]["f1"], -good[key]["loss"]))
             text = json.dumps({"chosen": float(best), "scores": scores}, indent=1)
-            partial.write_text(text + "\n", encoding="utf-8")
-            os.replace(partial, folder / _FILE)
+            with whole(folder / _FILE) as partial:
+                partial.write_text(text + "\n", encoding="utf-8")
         ranks.agreed(None)  # none reads the file before it is there
     return chosen_rate(recipe, folder)
 

@@ -10,8 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from coreloss.grid import GRIDS, Grid
 from coreloss.networks import members_of
-from coreloss.networks.inputs import CHANNEL_SETS, CHANNELS, GRIDS, Grid
+from coreloss.networks.inputs import CHANNEL_SETS, CHANNELS
 from coreloss.simulate import SimulationRecipe, simulation_from_table
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
 from coreloss.simulate.recipe import from_table

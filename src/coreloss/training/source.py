@@ -29,7 +29,7 @@ class Records:
     counts : Tensor, (n, n_energy) [counts/channel]
     offset, dispersion : ndarray, (n,) [eV], [eV/channel]
     size : ndarray, (n,)
-        As for `coreloss.networks.inputs.rebin`.
+        As for `coreloss.grid.rebin`.
     present : ndarray, (n, n_elements) bool
     snr : ndarray, (n, n_elements), or None where it is not known
     """

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreloss.networks.inputs import KONG_GRID, rebin
+from coreloss.grid import KONG_GRID, rebin
 from coreloss.simulate.gaussian.forward import assembled, draw, shape_table
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coreloss.edges import edges_of, pair_label
+from coreloss.whole import whole
 
 __all__ = [
     "EdgeShape",
@@ -249,9 +250,8 @@ def write_shapes(
             f"steps = {_rows(shape.steps)}",
             f"peaks = {_rows(shape.peaks)}",
         ]
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(partial, target)
+    with whole(target) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 _TEXTS = ("element", "edge", "name", "family", "source")

@@ -1,0 +1,7 @@
+"""python -m coreloss: the same as the command coreloss."""
+
+import sys
+
+from coreloss.cli import main
+
+sys.exit(main())

@@ -1,0 +1,54 @@
+"""Results that others can rely on: files whole or not at all, JSON that every reader takes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["json_text", "whole"]
+
+
+def json_text(content: Any, *, indent: int | None = None) -> str:
+    """Content as JSON; numbers that JSON does not know (NaN, infinities) become null.
+
+    Takes mappings, sequences, NumPy arrays and numbers. Raises TypeError for anything else.
+    """
+    return json.dumps(_plain(content), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+@contextmanager
+def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path beside ``path`` to write to, which takes its place at the end.
+
+    An error inside, or a kill, leaves an existing file as it was. Raises OSError, naming
+    ``path``, where it cannot be written.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        os.replace(partial, target)
+    except OSError as error:
+        if error.filename not in (str(partial), partial):
+            raise
+        raise type(error)(error.errno, error.strerror, str(target)) from None
+    finally:
+        partial.unlink(missing_ok=True)

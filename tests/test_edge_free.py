@@ -1,0 +1,124 @@
+"""Edges against what a detector does: steps of gain and spikes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import coreloss
+from coreloss.edges import ELEMENTS
+from coreloss.energy import EnergyAxis
+from coreloss.identification.edge_free import (
+    EDGE_FEATURES,
+    edge_features,
+    edge_probability,
+    step_of_gain,
+)
+from coreloss.identification.evidence import Evidence, gather
+from coreloss.identification.judgement import judgement
+from coreloss.identification.physics import binned, columns_of
+from coreloss.identification.result import Identification
+from coreloss.identification.spikes import without_spikes
+from coreloss.simulate import simulate_sample
+
+AXIS = EnergyAxis(430.0, 1.0, 300)
+WEIGHTS = np.array(judgement()["edge"])
+
+
+def _background(seed: int = 4) -> np.ndarray:
+    smooth = 4e5 * (AXIS.energies / 430.0) ** -3
+    return np.random.default_rng(seed).poisson(smooth).astype(float)
+
+
+def _oxide() -> tuple[np.ndarray, EnergyAxis]:
+    batch = simulate_sample(
+        {"Ti": 1, "O": 2}, start_ev=400.0, end_ev=700.0, counts=1e6, seed=2, thickness=0.3
+    )
+    axis = EnergyAxis(float(batch.offset[0]), float(batch.dispersion[0]), int(batch.size[0]))
+    return np.asarray(batch.counts[0], dtype=float), axis
+
+
+def test_a_step_of_gain_explains_itself_and_not_an_edge() -> None:
+    joined = _background()
+    joined[120:] *= 1.2
+    oxygen = columns_of("O")
+    step, plain = binned(joined, AXIS), binned(_background(), AXIS)
+    explained = [float(step_of_gain(bins) @ bins.rest) ** 2 for bins in (step, plain)]
+    assert explained[0] > 20.0 * explained[1]
+    assert step_of_gain(step) @ step_of_gain(step) == pytest.approx(1.0)
+    assert step.basis.T @ step_of_gain(step) == pytest.approx(0.0, abs=1e-9)
+    place = EDGE_FEATURES.index("edges against a step of gain")
+    assert edge_features(step, oxygen, 0.7)[place] < 0.0
+    counts, axis = _oxide()
+    both = [*columns_of("Ti"), *oxygen]
+    assert edge_features(binned(counts, axis), both, 0.7)[place] > 2.0
+
+
+def test_records_with_edges_are_told_from_those_without() -> None:
+    joined = _background()
+    joined[120:] *= 1.2
+    counts, axis = _oxide()
+    # the network is surer of such edges than of a step
+    edge = edge_probability(
+        edge_features(binned(counts, axis), [*columns_of("Ti"), *columns_of("O")], 0.97), WEIGHTS
+    )
+    step = edge_probability(edge_features(binned(joined, AXIS), columns_of("O"), 0.7), WEIGHTS)
+    none = edge_probability(edge_features(binned(_background(), AXIS), (), 0.7), WEIGHTS)
+    assert WEIGHTS.shape == (1 + len(EDGE_FEATURES),)
+    assert step < 0.5 < edge
+    assert none < edge
+
+
+def test_nothing_is_named_where_no_edge_is_likely() -> None:
+    joined = _background()
+    joined[120:] *= 1.2
+    network = {symbol: 0.75 if symbol == "O" else 0.001 for symbol in ELEMENTS}
+    sure = np.array([30.0] + [0.0] * len(EDGE_FEATURES))
+    every = frozenset(ELEMENTS)
+    limit = 0.3
+    proof = gather(joined, AXIS, network, every, limit)
+    alone = gather(joined, AXIS, network, every, limit, edge_weights=sure)
+    oxygen = proof.elements["O"].probability
+    assert 0.0 < proof.edge < 0.5 < alone.edge
+    assert oxygen == pytest.approx(alone.elements["O"].probability)
+    assert limit <= oxygen < limit / (2.0 * proof.edge)
+    assert alone.names_any(limit)
+    assert not proof.names_any(limit)
+
+    def answer(evidence: Evidence) -> Identification:
+        values = network | {"O": oxygen}
+        return Identification(values, limit, "a model", AXIS, joined, every, evidence=evidence)
+
+    assert answer(alone).found == ("O",)
+    assert answer(proof).found == ()
+    assert answer(proof).to_dict()["elements"] == []
+    assert "an edge of any element is there with a probability of 0." in proof.text(())
+
+
+def test_spikes_are_bridged_and_lines_are_not() -> None:
+    counts = _background()
+    spiked = counts.copy()
+    spiked[[80, 200]] *= (1.6, 3.0)
+    rows, notes = without_spikes(np.stack([counts, spiked]), AXIS)
+    assert np.array_equal(rows[0], counts)
+    assert list(notes) == [1]
+    assert "510.0, 630.0 eV" in notes[1] or "630.0, 510.0 eV" in notes[1]
+    assert rows[1] == pytest.approx(counts, rel=0.02)
+    # a white line as sharp as the energy resolution, 1.5 eV wide, with and without its step
+    line = np.exp(-2.7726 * ((AXIS.energies - 532.0) / 1.5) ** 2)
+    for step in (0.0, 0.2):
+        edge = counts * (1.0 + line + step * (AXIS.energies > 532.0))
+        assert without_spikes(edge[None], AXIS)[1] == {}
+    coarse = EnergyAxis(430.0, 4.0, 300)
+    assert without_spikes(spiked[None], coarse)[1] == {}
+    gap = spiked.copy()
+    gap[10] = np.nan
+    assert without_spikes(gap[None], AXIS)[1] == {}
+
+
+def test_the_answer_tells_of_spikes() -> None:
+    spiked = _background()
+    spiked[80] *= 3.0
+    result = coreloss.identify(spiked, AXIS, threads=1)
+    assert any("single channels far too high" in note for note in result.notes)
+    assert result.counts[80] < 1.5 * _background()[80]

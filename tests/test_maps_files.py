@@ -1,0 +1,235 @@
+"""Maps from files to folders: survey images, both formats, stops, clusters and bad input."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from spectrum_images import (
+    AXIS,
+    LOW_AXIS,
+    MICROSCOPE,
+    SHAPE,
+    image_counts,
+    low_loss_counts,
+    tem,
+    write_hspy,
+)
+
+import coreloss.maps.output as output
+import coreloss.maps.source as source
+from coreloss.cli import main
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.maps import element_maps, open_image, quantify
+from coreloss.maps.elements import _Identify
+from coreloss.maps.output import check_folder
+from coreloss.maps.quantification import _Fit
+
+
+def test_a_survey_image_and_one_scale_bar_are_drawn(tmp_path: Path, step_bundle: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = write_hspy(tmp_path / "si.hspy", image_counts(), AXIS, **tem())
+    picture = np.random.default_rng(0).random((24, 30)).astype(np.float32)
+    other = write_hspy(tmp_path / "p.hspy", picture, EnergyAxis(0.0, 1.0, 30))
+    with h5py.File(path, "a") as store, h5py.File(other) as second:
+        second.copy("Experiments/area", store["Experiments"], "survey")
+        entry = store["Experiments/survey/axis-1"]
+        entry.attrs["units"], entry.attrs["name"] = "nm", "x"
+        store["Experiments/survey/metadata/Signal"].attrs["signal_type"] = ""
+    maps = element_maps(path, model=step_bundle, clusters=1)
+    assert maps.survey is not None
+    assert maps.survey == pytest.approx(picture)
+    figure = maps.plot()
+    titles = [place.get_title(loc="left") for place in figure.axes]
+    assert "survey" in titles
+    assert any(title.startswith("Ti") for title in titles)
+    bars = [t.get_text() for place in figure.axes for t in place.texts if t.get_text()[-2:] == "nm"]
+    assert len(bars) == 1
+    # of 12 pixels of 0.5 nm
+    assert 0.5 <= float(bars[0].split()[0]) <= 2.0
+
+
+@pytest.mark.parametrize("kind", ["hspy", "zspy"])
+def test_maps_are_written_with_axes_and_microscope(
+    kind: str, image_file: Path, step_bundle: Path, tmp_path: Path
+) -> None:
+    try:
+        check_folder(tmp_path / "out", force=False, kind=kind)
+    except ValueError as error:
+        pytest.skip(str(error))
+    maps = element_maps(image_file, model=step_bundle, clusters=1)
+    maps.save(tmp_path / "out", kind=kind)
+    result = quantify(image_file, ["O", "Ti"], near_edge="none", thickness=0.0)
+    result.save(tmp_path / "amounts", kind=kind)
+    if kind == "zspy":
+        from rsciio.zspy import file_reader
+    else:
+        from rsciio.hspy import file_reader
+    for path, values in (
+        (tmp_path / "out" / f"probabilities.{kind}", maps.probabilities),
+        (tmp_path / "amounts" / f"residual.{kind}", result.residual),
+        (tmp_path / "amounts" / f"likelihood_ratio.{kind}", result.likelihood_ratio),
+    ):
+        signal = file_reader(str(path))[0]
+        assert np.moveaxis(signal["data"], 0, -1) == pytest.approx(values)
+        assert [(a["units"], a["scale"]) for a in signal["axes"]][1:] == [("nm", 0.5)] * 2
+        microscope = signal["metadata"]["Acquisition_instrument"]["TEM"]
+        assert microscope["beam_energy"] == 200.0
+        assert microscope["Detector"]["EELS"]["collection_angle"] == 20.0
+
+
+def test_a_zarr_that_cannot_write_is_found_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(path: Path, signal: dict) -> None:
+        raise AttributeError("module 'zarr.storage' has no such store")
+
+    monkeypatch.setattr(output, "_write_signal", fails)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(ValueError, match=r"no such store\); install another with .*zarr<3"):
+        check_folder(tmp_path / "out", force=False, kind="zspy")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"need zarr; install it with"):
+        check_folder(tmp_path / "out", force=False, kind="zspy")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["map", "quantify"])
+def test_a_command_that_was_stopped_goes_on(
+    what: str,
+    image_file: Path,
+    step_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    blocks = open_image(image_file).blocks
+
+    def small(self: source.SpectrumImage, bytes_at_once: int = 0) -> list[source.Block]:
+        return blocks(20_000)
+
+    monkeypatch.setattr(source.SpectrumImage, "blocks", small)
+    work = _Identify if what == "map" else _Fit
+    done, limit = [], [2]
+    call = work.__call__
+
+    def counted(self: object, counts: np.ndarray, block: source.Block) -> dict:
+        if len(done) == limit[0]:
+            raise KeyboardInterrupt
+        done.append(block)
+        return call(self, counts, block)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(work, "__call__", counted)
+    words = [what, str(image_file), "--model", str(step_bundle), "--axis", "as-recorded"]
+    words += ["--clusters", "0"] if what == "map" else ["--elements", "O", "Ti"]
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert main([*words, "--out", str(out)]) == 130
+    assert not out.exists()
+    assert (tmp_path / "out.partial").is_dir()
+    limit[0] = 10**6
+    assert main([*words, "--out", str(out)]) == 0
+    number = len(blocks(20_000))
+    assert number > 4
+    assert len(done) == number
+    assert not (tmp_path / "out.partial").exists()
+    assert main([*words, "--out", str(whole)]) == 0
+    capsys.readouterr()
+    name = "elements.csv" if what == "map" else "composition.csv"
+    assert (out / name).read_text() == (whole / name).read_text()
+    assert json.loads((out / "summary.json").read_text())["shape"] == list(SHAPE)
+
+
+def test_a_cluster_maps_and_quantifies_as_this_process_does(
+    image_file: Path, step_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    # read lazily, so that each worker opens the file by itself
+    monkeypatch.setattr(source, "SMALL_BYTES", 10)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        maps = [
+            element_maps(image_file, model=step_bundle, clusters=2, scheduler=where)
+            for where in (None, address)
+        ]
+        assert maps[0].elements == maps[1].elements
+        assert (maps[0].probabilities == maps[1].probabilities).all()
+        assert (maps[0].labels == maps[1].labels).all()
+        amounts = [quantify(image_file, ["O", "Ti"], scheduler=where) for where in (None, address)]
+        assert (amounts[0].atomic_percent == amounts[1].atomic_percent).all()
+        assert (amounts[0].errors == amounts[1].errors).all()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "message"),
+    [
+        ("dispersion", ["quantify"], "0.5 eV/channel and the core loss 1; rebin"),
+        ("area", ["quantify"], "12 × 8 spectra and the core loss 8 × 12"),
+        ("dead", ["map"], "every value is 0; give a recorded spectrum"),
+        ("dead", ["quantify"], "every value is 0; give a recorded spectrum"),
+        ("nan", ["map"], "none of its values is a finite number"),
+        ("nan", ["quantify"], "none of its values is a finite number"),
+        ("saturated", ["map"], "96 saturated"),
+        ("saturated", ["quantify"], "96 saturated"),
+        ("complex", ["quantify"], "complex"),
+        ("alpha", ["quantify"], "convergence semi-angle α"),
+    ],
+)
+def test_faults_get_one_sentence_and_leave_nothing(
+    fault: str,
+    words: list[str],
+    message: str,
+    step_bundle: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    counts, instrument = image_counts(), tem()
+    low: Path | None = None
+    if fault == "dispersion":
+        axis = EnergyAxis(-20.0, 0.5, LOW_AXIS.size)
+        low = write_hspy(tmp_path / "low.hspy", low_loss_counts((8, 12)), axis, **tem())
+    elif fault == "area":
+        low = write_hspy(tmp_path / "low.hspy", low_loss_counts((12, 8)), LOW_AXIS, **tem())
+    elif fault == "dead":
+        counts = np.zeros_like(counts)
+    elif fault == "nan":
+        counts = np.full_like(counts, np.nan)
+    elif fault == "saturated":
+        counts = counts.astype(np.uint16)
+        counts[..., :30] = np.iinfo(np.uint16).max
+    elif fault == "complex":
+        counts = counts * 1j
+    elif fault == "alpha":
+        del instrument["convergence_angle"]
+    path = write_hspy(tmp_path / "si.hspy", counts, AXIS, **instrument)
+    arguments = [*words, str(path), "--model", str(step_bundle), "--out", str(tmp_path / "out")]
+    arguments += ["--axis", "as-recorded"]
+    if words == ["quantify"]:
+        arguments += ["--elements", "O"]
+    if low is not None:
+        arguments += ["--low-loss", str(low)]
+    before = {p.name for p in tmp_path.iterdir()}
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert {p.name for p in tmp_path.iterdir()} == before
+
+
+def test_an_image_of_one_pixel_of_integers_is_quantified(
+    tmp_path: Path, step_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = image_counts((1, 1), dose=4e4).astype(np.uint32)
+    path = write_hspy(tmp_path / "one.hspy", counts, AXIS, **tem())
+    words = ["quantify", str(path), "--elements", "O", "--out", str(tmp_path / "out"), "--json"]
+    assert main([*words, "--model", str(step_bundle), "--near-edge", "none"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["elements"]["O"]["significant"]
+    many = quantify(
+        Spectra(image_counts((1, 1), dose=4e4), AXIS), ["O"], near_edge="none", **MICROSCOPE
+    )
+    assert told["elements"]["O"]["amount"] == pytest.approx(many.total["O"]["amount"], rel=1e-5)
