@@ -188,14 +188,14 @@ def identify_spectra(
             candidate_sets(values, elements, part, limit) if shows_edge else (),
             abstained,
         )
-        likely = any(values[s] >= limit for s in elements)
-        if proof is not None and likely and not result.found:
-            says = f"no element is named: the probability of any edge is {proof.edge:.2f}"
-            result = replace(result, notes=(*notes, says))
-        elif proof is not None:
-            rivals = {member for group in result.sets for member in group.members}
-            if rest := proof.unexplained({*result.found, *rivals}):
-                result = replace(result, notes=(*notes, rest))
+        if proof is not None:
+            if not result.found and any(values[s] >= limit for s in elements):
+                said = f"no element is named: the probability of any edge is {proof.edge:.2f}"
+            else:
+                rivals = {member for group in result.sets for member in group.members}
+                said = proof.unexplained({*result.found, *rivals})
+            if said:
+                result = replace(result, notes=(*notes, said))
         results.append(result)
     return results
 
