@@ -75,7 +75,8 @@ def load_challenge(path: Path) -> Challenge:
         if symbol not in ELEMENTS:
             raise ValueError(f"{path}: {symbol!r} is no element of the list")
     simulation = simulation_from_table(
-        {"base": "default", **table.get("simulation", {})}, source=str(path)
+        {"base": "default", "framed_fraction": 0.0, **table.get("simulation", {})},
+        source=str(path),
     )
     return Challenge(path.stem, table["description"], samples, record, simulation)
 

@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, object]] = {
     "gain step": {"gain_step_fraction": 1.0},
     "smoothed, few counts": {
         "smoothed_fraction": 1.0,
+        "framed_fraction": 0.0,
         "log_counts": (1.5, 3.0),
         "readout_noise": (2.0, 8.0),
     },

@@ -114,6 +114,8 @@ def test_spikes_are_bridged_and_lines_are_not() -> None:
     gap = spiked.copy()
     gap[10] = np.nan
     assert without_spikes(gap[None], AXIS)[1] == {}
+    gap[10:12] = np.inf
+    assert without_spikes(gap[None], AXIS)[1] == {}
 
 
 def test_the_answer_tells_of_spikes() -> None:

@@ -12,7 +12,8 @@ import coreloss
 from coreloss.cli import main
 from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis
-from coreloss.identification.candidates import candidate_sets, rivals
+from coreloss.identification import Identification
+from coreloss.identification.candidates import candidate_sets, likeliest_readings, rivals
 from coreloss.identification.evidence import FEATURES, combined, gather
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import binned, columns_of, fit_hypotheses
@@ -128,6 +129,38 @@ def test_sets_hold_the_least_members_that_suffice() -> None:
     # one of them clear, or both: nothing is open
     assert candidate_sets(_network(Pr=0.99, Nd=0.01), ALL, axis, 0.5, weight=0.9) == ()
     assert candidate_sets(_network(Pr=0.99, Nd=0.98), ALL, axis, 0.5, weight=0.9) == ()
+
+
+def test_the_likeliest_of_readings_that_exclude_each_other_is_named() -> None:
+    axis = EnergyAxis(60.0, 1.0, 200)
+    (group,) = likeliest_readings(_network(Pr=0.45, Nd=0.40, Si=0.97), ALL, axis, 0.5)
+    assert group.members == ("Pr", "Nd")
+    # "none of them" is more probable than either
+    assert likeliest_readings(_network(Pr=0.25, Nd=0.20), ALL, axis, 0.5) == ()
+    # one is found already, or nobody else could be meant
+    assert likeliest_readings(_network(Pr=0.55, Nd=0.40), ALL, axis, 0.5) == ()
+    assert likeliest_readings(_network(Pr=0.45), ALL, axis, 0.5) == ()
+
+
+def test_an_open_reading_is_found_and_says_what_else_it_could_be() -> None:
+    axis = EnergyAxis(60.0, 1.0, 200)
+    values = _network(Pr=0.45, Nd=0.40, Si=0.97)
+    result = Identification(
+        values,
+        0.5,
+        "some 1",
+        axis,
+        np.ones(200),
+        frozenset(ALL),
+        open=likeliest_readings(values, ALL, axis, 0.5),
+    )
+    assert result.found == ("Si", "Pr")
+    said = {entry["symbol"]: entry for entry in result.to_dict()["elements"]}
+    assert said["Pr"]["likeliest_of"] == ["Pr", "Nd"]
+    assert said["Pr"]["probability"] == 0.45
+    assert "likeliest_of" not in said["Si"]
+    assert "could be Nd instead" in result.table()
+    assert "Nd" in result.absent
 
 
 def test_probability_is_kept_in_the_answer(ferrite, step_bundle: Path) -> None:

@@ -165,7 +165,7 @@ def test_fit_command_grows_a_library(
     [
         ("Mn", "L2,3", (660.0, 720.0), "does not hold Mn L2,3"),
         ("Mn", "L2,3", (630.0, 900.0), "does not hold the window"),
-        ("Xe", "M4,5", (665.0, 755.0), "nothing rises"),
+        ("Xe", "M4,5", (665.0, 755.0), "counts rise"),
         ("Mn", "L9", (630.0, 720.0), "has no edge"),
     ],
 )

@@ -242,3 +242,31 @@ def test_network_that_does_not_fit_its_card(step_bundle: Path, tmp_path: Path, o
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(ModelError, match="its card says"):
         coreloss.identify(oxygen[1], oxygen[0], model=folder)
+
+
+@pytest.mark.parametrize("size", [800, 1000, 1632])
+def test_packed_network_that_does_not_fit_its_card(tmp_path: Path, oxygen, size: int) -> None:
+    """Rows have no length to compare with the card's; half the grid even gives numbers."""
+    torch = pytest.importorskip("torch")
+    from coreloss.networks import build
+    from coreloss.training.export import _write_onnx
+
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    card = json.loads((load_model("default").path / "card.json").read_text(encoding="utf-8"))
+    channels = len(card["input"]["channels"])
+    network = build(
+        "compact",
+        n_channels_in=channels,
+        n_grid=1600,
+        n_elements=len(ELEMENTS),
+        widths=(4, 4, 4, 4),
+        head=(2, 4),
+    )
+    _write_onnx(network.eval(), folder / "model.onnx", torch.zeros(2, channels, 1600).numpy())
+    card["input"]["grid"]["size"] = size
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    for spectra in (oxygen[1], np.stack([oxygen[1]] * 2)):
+        with pytest.raises(ModelError, match=r"its card .* export the model again") as caught:
+            coreloss.identify(spectra, oxygen[0], model=folder)
+        assert str(folder) in str(caught.value)

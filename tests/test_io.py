@@ -211,6 +211,13 @@ def test_missing_and_odd_values_are_kept_and_counted(tmp_path):
         assert noted(spectra, words)
 
 
+def test_infinite_counts_need_no_names_of_columns(tmp_path):
+    values = np.stack([np.arange(400.0, 500.0), np.arange(100.0)], axis=1)
+    values[[20, 21], 1] = -np.inf, np.inf
+    np.savetxt(tmp_path / "bare.csv", values, delimiter=",")
+    assert np.flatnonzero(np.isnan(load(tmp_path / "bare.csv").counts)).tolist() == [20, 21]
+
+
 def test_channels_never_recorded_become_nan(tmp_path):
     counts = COUNTS.copy()
     counts[-6:] = 0

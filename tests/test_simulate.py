@@ -39,6 +39,7 @@ def clean(**changes: object) -> SimulationRecipe:
         "shading_fraction": 0.0,
         "subtracted_fraction": 0.0,
         "unlisted_fraction": 0.0,
+        "framed_fraction": 0.0,
     }
     return replace(base, **{**quiet, **changes})
 
@@ -114,6 +115,20 @@ def test_signal_to_noise_matches_a_fit() -> None:
     solve = np.linalg.pinv(basis * weight[:, None])
     fits = [(solve @ (rng.poisson(mean) * weight))[0] for _ in range(2000)]
     assert ratio == pytest.approx(1.0 / np.std(fits), rel=0.08)
+
+
+def test_framed_records_show_more_elements_and_show_them_better() -> None:
+    others = load_recipe("default")
+    framed = simulate(replace(others, framed_fraction=1.0), 300, 4)
+    free = simulate(replace(others, framed_fraction=0.0), 300, 4)
+    assert framed.in_range.sum() > 1.15 * free.in_range.sum()
+    assert framed.present.sum() / framed.in_range.sum() > 1.1 * free.present.sum() / (
+        free.in_range.sum()
+    )
+    low, high = others.framed_jump_ratio
+    assert (framed.draws.jump_ratio >= low).all()
+    assert (framed.draws.jump_ratio <= high).all()
+    assert (np.log10(framed.draws.counts) >= others.framed_log_counts[0]).all()
 
 
 def test_noise_is_poissonian() -> None:
@@ -223,8 +238,43 @@ def test_recipe_from_a_file(tmp_path) -> None:
     assert recipe.labels == "all"
     with pytest.raises(ValueError, match="annys2023"):
         load_recipe("nonesuch")
+    path.write_text("thickness = [0.2, 0.3]\n")
+    with pytest.raises(ValueError, match=r"mine.toml: holds thickness before any table"):
+        load_recipe(path)
+    path.write_text("[network]\n")
+    with pytest.raises(ValueError, match=r"mine.toml: holds no table \[simulation\]"):
+        load_recipe(path)
     with pytest.raises(ValueError, match="at least one"):
         simulate(recipe, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('base = "{path}"', "leads back to itself"),
+        ("framed_jump_ratio = [0.0, 1.0]", "framed_jump_ratio is .* above zero"),
+        ("length_ev = [-5.0, 100.0]", "length_ev is .* above zero"),
+        ('framed_log_counts = ["a", "b"]', "takes two numbers"),
+        ("framed_log_counts = [nan, 5.0]", "takes two numbers"),
+        ("log_counts = [3.0, inf]", "takes two numbers"),
+        ("framed_fraction = 1.5", "must lie between 0 and 1"),
+    ],
+)
+def test_wrong_values_are_told_with_the_file(text: str, said: str, tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[simulation]\n" + text.replace("{path}", path.as_posix()) + "\n")
+    with pytest.raises(ValueError, match=said) as caught:
+        load_recipe(path)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_recipes_as_editors_save_them(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[simulation]\nframed_fraction = 0.25\n", encoding="utf-8-sig")
+    assert load_recipe(path).framed_fraction == 0.25
+    path.write_bytes("[simulation] # é".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"mine.toml: is no text in UTF-8"):
+        load_recipe(path)
 
 
 def test_shapes_are_those_of_the_integrals_over_momentum() -> None:

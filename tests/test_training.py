@@ -139,6 +139,65 @@ def test_a_run_starts_from_the_weights_of_another(recipe: Path, tmp_path: Path) 
         train(changed, tmp_path / "third", start_from=tmp_path / "none", quiet=True)
 
 
+def saved_network(folder: Path, name: str = "compact", **options: object) -> tuple:
+    """An untrained network, and a checkpoint of it."""
+    torch.manual_seed(2)
+    tiny = {"widths": (4, 6, 8, 10), "head": (4, 8), **options} if name == "compact" else options
+    network = build(name, n_channels_in=3, n_grid=256, n_elements=5, **tiny)
+    optimiser = torch.optim.Adam(network.parameters())
+    return network, checkpoint.save(folder, 100, network, network.state_dict(), optimiser, {})
+
+
+@pytest.mark.parametrize("widths", [(6, 8, 10, 12), (4, 8, 10, 12), (4, 6, 8, 12)])
+def test_a_wider_network_takes_all_weights(widths: tuple[int, ...], tmp_path: Path) -> None:
+    narrow, path = saved_network(tmp_path / "narrow")
+    wide, _ = saved_network(tmp_path / "wide", widths=widths)
+    mean = {k: v.clone() for k, v in wide.state_dict().items()}
+    assert checkpoint.take_weights(path, wide, mean)["kept_new"] == 0
+    x = torch.randn(4, 3, 256)
+    with torch.no_grad():
+        moved = (wide.eval()(x) - narrow.eval()(x)).abs().max()
+        assert float(moved) < 0.3 * float(narrow(x).std())
+    assert all(torch.equal(value, mean[key]) for key, value in wide.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("cnn", {}, "holds weights of another network"),
+        ("compact", {"widths": (4, 6, 8, 12)}, "cannot be widened"),
+        ("compact", {"widths": (3, 6, 8, 10), "blocks": (1, 1, 1, 1)}, "has other layers"),
+    ],
+)
+def test_weights_that_do_not_fit_are_told(
+    name: str, options: dict, said: str, tmp_path: Path
+) -> None:
+    network, _ = saved_network(tmp_path / "own")
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    _, path = saved_network(tmp_path / "other", name, **options)
+    with pytest.raises(ValueError, match=said) as caught:
+        checkpoint.take_weights(path, network, dict(before))
+    assert str(path) in str(caught.value)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_weights_that_cannot_be_exported_are_told(recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(recipe, run, threads=1, quiet=True, max_minutes=0.0)
+    newest = checkpoint.latest(run)
+    (run / "recipe.toml").write_text(TINY.replace("head = [4, 16]", "head = [4, 24]"))
+    with pytest.raises(ValueError, match="holds weights of another network"):
+        export_bundle(run, tmp_path / "bundle")
+    (newest / "mean.safetensors").write_bytes(b"cut short")
+    for use in (
+        lambda: export_bundle(run, tmp_path / "bundle"),
+        lambda: train(recipe, tmp_path / "next", start_from=run, quiet=True),
+    ):
+        with pytest.raises(ValueError, match=r"mean\.safetensors: is damaged"):
+            use()
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_plateau_halves_the_rate_and_stops_for_good(recipe: Path, tmp_path: Path) -> None:
     schedule = (
         'schedule = "plateau"\nplateau_rise = 1.0\nplateau_patience = 1\n'
@@ -189,7 +248,8 @@ def test_training_lowers_the_loss(recipe: Path, tmp_path: Path) -> None:
     log = (tmp_path / "run" / "log.jsonl").read_text()
     lines = [json.loads(line) for line in log.splitlines()]
     assert lines[-1]["spectra"] == 4096
-    assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
+    # from what guessing costs; 128 steps of a tiny network get about half of the way
+    assert lines[-1]["loss"] < 0.6 * lines[0]["loss"]
     assert {"f1", "exact_match", "threshold"} <= lines[-1].keys()
     assert not list((tmp_path / "run").glob(".checkpoint*"))
 
@@ -216,7 +276,7 @@ def test_exported_bundle_identifies(recipe: Path, tmp_path: Path) -> None:
     )
     card = json.loads((bundle / "card.json").read_text())
     assert card["note"] == "a toy"
-    assert card["storage"]["largest_logit_difference"] <= 0.01
+    assert card["storage"]["largest_probability_difference"] <= 0.005
     assert card["training"]["simulation"]["snr_present"] == 8.0
     assert card["training"]["spectra_seen"] == 512
     assert card["training"]["recipe"] == TINY
@@ -268,7 +328,7 @@ def test_onnx_gives_the_logits_of_torch(
     # where half precision would change too much, single precision stays
     monkeypatch.setattr(export, "_STORAGE", -1.0)
     storage = export._write_checked(network, tmp_path / "wide.onnx", inputs.numpy(), half=True)
-    assert storage == {"weights": "float32", "largest_logit_difference": 0.0}
+    assert storage == {"weights": "float32", "largest_probability_difference": 0.0}
     assert not (tmp_path / "half.onnx").exists()
     monkeypatch.setattr(export, "_ARITHMETIC", -1.0)
     with pytest.raises(ValueError, match="cannot be exported"):
@@ -280,7 +340,7 @@ def test_onnx_gives_the_logits_of_torch(
     [
         ("batch_size", "batchsize", "did you mean 'batch_size'"),
         ("[training]", "[trainning]", r"unknown table .* did you mean \[training\]"),
-        ("[network]", "[weather]", "there are simulation, input, network, training"),
+        ("[network]", "[weather]", "there are simulation, mixture, input"),
         ("[simulation]", "input = 3\n[simulation]", "must be a table"),
         ("[simulation]", "[input]\nstep = 1.0\n[simulation]", "did you mean 'step_ev'"),
         ("[simulation]", '[input]\nsize = "big"\n[simulation]', "takes a whole number"),

@@ -1,6 +1,7 @@
 """Build src/coreloss/data/edge_shapes.toml, the shipped library of multi-Gaussian edges.
 
-Run: python tools/build_edge_shapes.py
+Run: python tools/build_edge_shapes.py            (shapes anew)
+     python tools/build_edge_shapes.py --sources  (only their sources, after edge_families.py)
 
 The tail of an edge is our own atom's dipole cross section, fitted by steps and Gaussians; the
 near-edge structure is that of the families in edge_families.py. Every family comes first as
@@ -11,6 +12,8 @@ Table 1), and at least 20.
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,14 @@ from coreloss.atom.cross_section import dsigma_de
 from coreloss.edges import edges_of
 from coreloss.simulate.gaussian.fit import fit_curve
 from coreloss.simulate.gaussian.recipe import EDGES
-from coreloss.simulate.gaussian.shapes import EdgeShape, Peak, Step, onset_of, write_shapes
+from coreloss.simulate.gaussian.shapes import (
+    EdgeShape,
+    Peak,
+    Step,
+    onset_of,
+    read_shapes,
+    write_shapes,
+)
 
 OUT = Path(__file__).parents[1] / "src" / "coreloss" / "data" / "edge_shapes.toml"
 SEED = 20221222  # day of the paper's publication
@@ -125,6 +135,18 @@ def build() -> list[EdgeShape]:
     return shapes
 
 
+def with_sources(shapes: tuple[EdgeShape, ...]) -> list[EdgeShape]:
+    """The shapes as they are, with the sources that their families have now."""
+    sources = {
+        (*label, family[0]): SOURCES[family[1]]
+        for label, families in FAMILIES.items()
+        for family in families
+    }
+    return [replace(s, source=sources[s.element, s.edge, s.family]) for s in shapes]
+
+
 if __name__ == "__main__":
-    write_shapes(build(), OUT, comment=COMMENT, force=True)
+    # trained models know the shapes as they stand: a new citation must not move them
+    made = with_sources(read_shapes(OUT)) if "--sources" in sys.argv[1:] else build()
+    write_shapes(made, OUT, comment=COMMENT, force=True)
     print(f"wrote {OUT}")

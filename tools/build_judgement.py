@@ -51,7 +51,7 @@ BLOCK = 2048
 COVERAGE = 0.95
 # of backgrounds that may get an element, and of ordinary answers that this may cost
 FALSE_ALARMS = 0.004
-LOST = 0.005
+LOST = 0.01
 # of sets that are true, of both kinds of record together
 AIMED_AT = 0.97
 # network probability below which nothing comes of a record
@@ -63,7 +63,12 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {},
     {"offset_fraction": 1.0, "baseline_fraction": 1.0, "shading_fraction": 1.0},
     {"gain_step_fraction": 1.0},
-    {"smoothed_fraction": 1.0, "log_counts": (1.5, 3.0), "readout_noise": (2.0, 8.0)},
+    {
+        "smoothed_fraction": 1.0,
+        "framed_fraction": 0.0,
+        "log_counts": (1.5, 3.0),
+        "readout_noise": (2.0, 8.0),
+    },
     {"subtracted_fraction": 1.0},
 )
 RIGHT_SHARE = 0.6  # of public records had an axis right to 3 eV

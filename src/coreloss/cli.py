@@ -290,18 +290,21 @@ def _models(options: argparse.Namespace) -> int:
 def _edges_fit(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    from coreloss.edges import edges_of
+    from coreloss.identification.spikes import without_spikes
     from coreloss.io import load
     from coreloss.simulate.gaussian.fit import fit_edge
     from coreloss.simulate.gaussian.shapes import read_shapes, write_shapes
 
     file = Path(options.file)
     name = options.name or file.stem
+    element = edges_of(options.element)[0].symbol
     keep(options.plot, options.force, picture=True)
     keep(options.out, force=True)
     kept = []
     if options.out and Path(options.out).exists():
         shapes = read_shapes(options.out)
-        same = (options.element, options.edge, name)
+        same = (element, options.edge, name)
         kept = [s for s in shapes if (s.element, s.edge, s.name) != same]
         if len(kept) < len(shapes) and not options.force:
             raise CommandError(
@@ -312,10 +315,13 @@ def _edges_fit(options: argparse.Namespace) -> int:
     if signal is not None and signal.lstrip("-").isdigit():
         signal = int(signal)
     try:
-        spectra = load(file, signal=signal)
+        record = load(file, signal=signal).summed()
+        axis = record.axis.corrected(options.shift)
+        rows, bridged = without_spikes(record.counts[None], axis)
+        notes = (*record.notes, *bridged.values())
         result = fit_edge(
-            replace(spectra, axis=spectra.axis.corrected(options.shift)),
-            options.element,
+            replace(record, counts=rows[0], axis=axis, notes=notes),
+            element,
             options.edge,
             tuple(options.window),
             background=tuple(options.background) if options.background else None,
@@ -327,13 +333,14 @@ def _edges_fit(options: argparse.Namespace) -> int:
     except ValueError as error:
         sentence = _sentence(error)
         raise CommandError(sentence if str(file) in sentence else f"{file}: {sentence}") from None
+    if options.out:
+        write_shapes([*kept, result.shape], options.out, force=True)
     if options.plot:
         from coreloss.plot_edges import edge_fit
 
         edge_fit(result, options.plot)
     print(result.table())
     if options.out:
-        write_shapes([*kept, result.shape], options.out, force=True)
         print(f"wrote {options.out}, {len(kept) + 1} shapes")
     return 0
 

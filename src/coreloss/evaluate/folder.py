@@ -71,7 +71,7 @@ def evaluate_folder(
         )
     left_out = len(everything) - len(entries)
     shape = (len(entries), len(ELEMENTS))
-    present, counted = np.zeros(shape, bool), np.ones(shape, bool)
+    present, counted, named = (np.full(shape, value) for value in (False, True, False))
     probability = np.zeros(shape)
     columns = {symbol: i for i, symbol in enumerate(ELEMENTS)}
     sets = []
@@ -86,6 +86,7 @@ def evaluate_folder(
         estimate = result.axis_estimate
         for symbol, value in result.probabilities.items():
             probability[row, columns[symbol]] = value if symbol in result.judged else 0.0
+        named[row, [columns[symbol] for symbol in result.found]] = True
         truth, unsure = list(entry["elements_in_range"]), list(entry.get("ambiguous", ()))
         present[row, [columns[s] for s in truth]] = True
         counted[row, [columns[s] for s in unsure]] = False
@@ -104,12 +105,12 @@ def evaluate_folder(
     no_carbon = counted.copy()
     no_carbon[:, columns["C"]] = False
     variants = {
-        "all elements": {**scores(present, probability, limit, counted=counted)},
-        "without C": {**scores(present, probability, limit, counted=no_carbon)},
+        "all elements": scores(present, probability, limit, counted=counted, found=named),
+        "without C": scores(present, probability, limit, counted=no_carbon, found=named),
     }
     for values in variants.values():
         values["threshold"] = limit
-    found = (probability >= limit) & counted
+    found = named & counted
     return Report(
         f"{path.parent.name}/{path.name}, axis {'corrected' if corrected else 'as recorded'}"
         + (f", {axis_mode}" if axis_mode != "as-recorded" else "")

@@ -30,8 +30,9 @@ def scores(
     threshold: float,
     *,
     counted: NDArray[np.bool_] | None = None,
+    found: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
-    """All scores at a threshold.
+    """All scores of what is found: from a threshold on, or as it is given.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def scores(
     threshold : float
     counted : ndarray, (n, n_elements) bool, optional
         Where false, an element counts neither way: its truth is not known.
+    found : ndarray, (n, n_elements) bool, optional
+        Instead of what reaches the threshold.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def scores(
         spectrum without elements has 1 where nothing is found, else 0) and ``recognition``
         (share of spectra with every element found).
     """
-    found = probability >= threshold
+    found = probability >= threshold if found is None else found
     considered = np.ones(present.shape, dtype=bool) if counted is None else counted
     if counted is not None:
         present, found = present & counted, found & counted

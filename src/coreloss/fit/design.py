@@ -157,7 +157,8 @@ def design_matrix(
     near_edge : str
         'exclude' leaves out the channels near edges, where solids differ from atoms; 'free'
         replaces the cross section there by overlapping triangles of free, non-negative
-        height, which the low loss is convolved with as well; 'none' takes atoms as they are.
+        height, and as much of the atom's, whose step triangles cannot make up, all of which the
+        low loss is convolved with as well; 'none' takes atoms as they are.
     near_edge_ev : pair of float [eV]
         How far near-edge structure reaches below and above the onset of a K edge; 10 eV more
         above L edges, 20 eV less above M and N edges.
@@ -222,8 +223,12 @@ def design_matrix(
             )
         if near_edge == "free":
             covered = hats.sum(axis=0)
-            column = column * (1.0 - covered)
             free |= covered[: axis.size] > 0
+            # the atom's own step, which no triangles make up, as far as it is there
+            within = column * covered
+            column = column - within
+            if within.max(initial=0.0) > 0:
+                hats = np.vstack([within / within.max(), hats])
         elif near_edge == "exclude":
             for region in regions:
                 use &= (energies < region.begin) | (energies > region.end)
@@ -268,6 +273,8 @@ def design_matrix(
 def _window(axis: EnergyAxis, window_ev: tuple[float, float] | None) -> tuple[float, float]:
     low, high = axis.start, axis.end
     if window_ev is not None:
+        if not np.isfinite(window_ev).all():
+            raise ValueError(f"the window {window_ev} eV holds no number; give two energies")
         low, high = max(low, float(window_ev[0])), min(high, float(window_ev[1]))
     if not low < high:
         raise ValueError(

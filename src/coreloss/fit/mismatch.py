@@ -25,6 +25,7 @@ _KNOTS_EV = (0.0, 8.0, 16.0, 26.0, 40.0, 60.0, 90.0, 130.0, 190.0, 280.0, 400.0,
 # fine structure dies out over this distance [eV], but for a part: the tables' own error
 _DECAY_EV = 40.0
 _FLOOR = 0.1
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Mismatch:
     scale : float
         Relative difference of cross sections near the onset, from the fit's residual.
     tails : ndarray, (n_elements, n_elements), optional
-        Change of the amount of the last element for one atom per nm² of the first, by the
-        Lorentzian tails of its white lines.
+        Change of the amount of the last element for one atom per nm² of the first, by as much
+        of the Lorentzian tails of its white lines as there may be.
     """
 
     response: NDArray[np.float64] = field(repr=False)
@@ -78,13 +79,16 @@ def mismatch_of(fit: LinearFit) -> Mismatch:
     Each element's cross section may differ from the atom's by independent relative amounts, of
     standard deviation s (0.1 + 0.9 exp(-d/40 eV)), at distances d from the onset, linear in
     between. A first-order change of the model by v changes the coefficients by
-    (AᵀWA)⁻¹AᵀW v and leaves χ² larger by what of v the columns A cannot take up. s is chosen so
-    that the sum of these is what χ² exceeds the number of channels by, both outside near-edge
-    regions. It is an upper estimate where backgrounds misfit as well.
+    (AᵀWA)⁻¹AᵀW v. s is chosen so that these changes of all amounts have, together, the variance
+    that the residual outside near-edge regions would give them, were it to go on like this where
+    the fit has taken it up: that of a stationary process with the residual's own autocovariance,
+    less that of the noise. (The least-squares estimator's covariance under correlated errors;
+    W. K. Newey, K. D. West, Econometrica 55, 703 (1987).)
 
     White lines have, besides, the Lorentzian tails of their hole's lifetime (`natural_width_ev`),
     which reach below the onset, where a lighter neighbour's edge is. The model lacks them, as
-    records of TiO2, BN and Ca and Fe oxides fit better without; all they do counts as error.
+    records of TiO2, BN and Ca and Fe oxides fit better without. How much of them there is, the
+    residual tells: see `_shares_of_tails`. What they do to amounts counts as error.
 
     Parameters
     ----------
@@ -95,9 +99,8 @@ def mismatch_of(fit: LinearFit) -> Mismatch:
     finite = design.use & np.isfinite(fit.counts[0])
     matrix, x = design.matrix[finite], fit.coefficients[0]
     model = matrix @ x
-    weight = 1.0 / (
-        fit.gain * np.maximum(model, 1e-3 * max(float(model.mean()), 1e-12)) + fit.read_noise**2
-    )
+    least = 1e-3 * float(model.mean()) or 1.0
+    weight = 1.0 / (fit.gain * np.maximum(model, least) + fit.read_noise**2)
     chosen = x != 0
     chosen[design.amplitude] = True
     chosen[design.background] = True
@@ -110,7 +113,6 @@ def mismatch_of(fit: LinearFit) -> Mismatch:
     counted = ~design.near_edge[finite]
     number = len(design.elements)
     response = np.zeros((number, len(_KNOTS_EV), number))
-    expected = 0.0
     for k, symbol in enumerate(design.elements):
         distance = energies - fitted_edges(symbol, design.axis)[0].onset_ev
         for j, knot in enumerate(_KNOTS_EV):
@@ -119,19 +121,107 @@ def mismatch_of(fit: LinearFit) -> Mismatch:
             change = matrix[:, design.amplitude[k]] * np.interp(distance, _KNOTS_EV, only)
             moved = inverse @ (columns.T @ (weight * change))
             response[k, j] = (moved / np.maximum(size, 1e-300))[places]
-            rest = change - columns @ moved
-            expected += float(x[design.amplitude[k]] ** 2 * (weight * rest**2)[counted].sum())
-    tails = np.zeros((number, number))
+    tails, unlike = np.zeros((number, number)), np.zeros((number, counted.size))
     for k, symbol in enumerate(design.elements):
         if x[design.amplitude[k]] > 0:
             own = design.columns_of(symbol)
             tail = _tail(design.matrix[:, own] @ x[own], symbol, design)[finite]
             moved = inverse @ (columns.T @ (weight * tail)) / np.maximum(size, 1e-300)
             tails[k] = moved[places] / x[design.amplitude[k]]
-    rest = np.asarray(fit.counts[0], dtype=float)[finite] - model
-    excess = float((weight * rest**2)[counted].sum()) - int(counted.sum())
-    scale = np.sqrt(max(excess, 0.0) / expected) if expected > 0 else 0.0
-    return Mismatch(response, float(scale), tails)
+            unlike[k] = tail - columns @ (inverse @ (columns.T @ (weight * tail)))
+    # within near-edge regions white lines are sharper than triangles, which says nothing of tails
+    root = np.sqrt(weight[counted])
+    rest = root * (np.asarray(fit.counts[0], dtype=float)[finite] - model)[counted]
+    unlike = root * unlike[:, counted]
+    # how amounts hang on the counts of each channel
+    sensitivity = root * ((columns @ inverse)[counted] / np.maximum(size, 1e-300))[:, places].T
+    least_variance = fit.correlation * float((sensitivity**2).sum())
+    usual = float(np.einsum("k,kji->", x[design.amplitude] ** 2, response**2))
+    where = np.flatnonzero(finite)[counted]
+    smooth = design.background.size + number
+    share, scale = np.zeros(number), 0.0
+    # what of the residual is tails is none of the rest, and the less the rest, the surer tails
+    for _ in range(_ROUNDS):
+        process = _Process.of(rest - share @ unlike, where, smooth)
+        variance = float(np.trace(process.covariance(sensitivity))) - least_variance
+        scale = np.sqrt(max(variance, 0.0) / usual) if usual > 0 else 0.0
+        share, size_of_share = _shares_of_tails(rest, unlike, process)
+    return Mismatch(response, float(scale), tails * size_of_share[:, None])
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A residual as a stationary process.
+
+    Attributes
+    ----------
+    where : ndarray, (n_used,)
+        Channels, ascending.
+    spectrum : ndarray
+        Fourier transform of the autocovariance, for sequences of ``size`` channels.
+    size : int
+    """
+
+    where: NDArray[np.intp]
+    spectrum: NDArray[np.float64]
+    size: int
+
+    @classmethod
+    def of(cls, rest: NDArray[np.float64], where: NDArray[np.intp], taken_up: int) -> _Process:
+        """Of a residual (n_used,) of which a fit has taken up so many smooth columns.
+
+        The autocovariance counts as nil from where it first is not positive.
+        """
+        where = where - where[0]
+        n = int(where[-1]) + 1
+        size = 2 * n
+        padded, known = np.zeros(size), np.zeros(size)
+        padded[where], known[where] = rest, 1.0
+        product, pairs = (
+            np.fft.irfft(np.abs(np.fft.rfft(values)) ** 2, n=size)[:n] for values in (padded, known)
+        )
+        covariance = product / np.maximum(np.round(pairs), 1.0)
+        ended = np.flatnonzero(covariance <= 0.0)
+        covariance[ended[0] if ended.size else n :] = 0.0
+        total = float(covariance[0] + 2.0 * covariance[1:].sum())
+        # values as good as independent; those that the fit has taken up are missing
+        independent = where.size * covariance[0] / total if total > 0 else float(where.size)
+        covariance *= independent / max(independent - taken_up, 1.0)
+        both = np.zeros(size)
+        both[:n] = covariance
+        both[n + 1 :] = covariance[:0:-1]
+        # cut off where it is, it may miss being a covariance by a little
+        return cls(where, np.maximum(np.fft.rfft(both).real, 0.0), size)
+
+    def covariance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of weighted sums, (m, m), for weights (m, n_used)."""
+        padded = np.zeros((len(weights), self.size))
+        padded[:, self.where] = weights
+        moved = np.fft.irfft(np.fft.rfft(padded) * self.spectrum, n=self.size)
+        return np.asarray(padded @ moved.T)
+
+
+def _shares_of_tails(
+    rest: NDArray[np.float64], tails: NDArray[np.float64], process: _Process
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much of each element's tails there is: expectation and root mean square, (n_elements,).
+
+    Before looking, the share is nil with a standard deviation of 1, the lifetime's own tails.
+    The residual is Σ share · tail and a process, all normal.
+
+    Parameters
+    ----------
+    rest, tails : ndarray, (n_used,), (n_elements, n_used)
+        The fit's residual, and what of tails the fit leaves over, in standard deviations of
+        the noise.
+    process : _Process
+        What else there is, noise and all.
+    """
+    information = tails @ tails.T
+    gain = information @ np.linalg.pinv(process.covariance(tails), rcond=1e-10, hermitian=True)
+    covariance = np.linalg.inv(np.eye(len(tails)) + gain @ information)
+    mean = covariance @ gain @ (tails @ rest)
+    return mean, np.sqrt(mean**2 + np.diag(covariance))
 
 
 def _tail(edge: NDArray[np.float64], symbol: str, design: Design) -> NDArray[np.float64]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Noise", "estimated_noise"]
+__all__ = ["Noise", "apparent_gain", "estimated_noise"]
 
 # fewer spectra than this tell no fixed pattern from noise
 _LEAST_SPECTRA = 8
 _LONGEST_LAG = 12
+# of the mean counts: spectra without any noise still have a gain
+_LEAST_OF_MEAN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def estimated_noise(residuals: NDArray[np.float64], model: NDArray[np.float64]) 
         second = np.diff(rest / np.sqrt(safe), n=2, axis=1)
         if not both.any():
             return Noise()
-        # the median stands against spikes; 0.4549 is that of χ² with one degree of freedom
-        return Noise(max(float(np.median(second[both] ** 2) / 0.4549 / 6.0), 1e-6))
+        least = _LEAST_OF_MEAN * float(model[usable].mean())
+        return Noise(max(_of_second_differences(second[both]), least))
     share = rest.sum(axis=0) / np.maximum(np.where(usable, model, 0.0).sum(axis=0), 1e-300)
     rest = np.where(usable, rest - share * safe, 0.0) / np.sqrt(safe)
     number = usable.sum(axis=0)
@@ -71,4 +73,24 @@ def estimated_noise(residuals: NDArray[np.float64], model: NDArray[np.float64]) 
         if rho * np.sqrt(max(pairs, 1)) < 3.0:
             break
         total += 2.0 * rho
-    return Noise(max(level, 1e-6), float(total))
+    return Noise(max(level, _LEAST_OF_MEAN * float(model[usable].mean())), float(total))
+
+
+def apparent_gain(counts: NDArray[np.floating]) -> float:
+    """Counts per electron, roughly, of spectra (n, n_energy) [counts] without a model of them.
+
+    From second differences over the root of the mean of three channels; 1 where nothing scatters.
+    """
+    values = np.asarray(counts, dtype=float)
+    middle = (values[:, 2:] + values[:, 1:-1] + values[:, :-2]) / 3.0
+    usable = np.isfinite(middle) & (np.nan_to_num(middle) > 0)
+    if not usable.any():
+        return 1.0
+    second = np.diff(values, n=2, axis=1)[usable] / np.sqrt(middle[usable])
+    least = _LEAST_OF_MEAN * float(middle[usable].mean())
+    return max(_of_second_differences(second), least)
+
+
+def _of_second_differences(second: NDArray[np.float64]) -> float:
+    # the median stands against spikes; 0.4549 is that of χ² with one degree of freedom
+    return float(np.median(second**2) / 0.4549 / 6.0)

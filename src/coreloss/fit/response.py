@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from coreloss.energy import EnergyAxis
 
-__all__ = ["Response", "zero_loss_position"]
+__all__ = ["FARTHEST_ZERO_LOSS_EV", "Response", "zero_loss_position"]
+
+#: A peak farther from 0 than this is no zero-loss peak [eV].
+FARTHEST_ZERO_LOSS_EV = 50.0
 
 # The two axes may differ by this share of their dispersion, as stored to four digits.
 _SAME_DISPERSION = 5e-3
@@ -124,7 +127,7 @@ class Response:
         if not (total > 0).all():
             raise ValueError("a low-loss spectrum sums to nothing; mask it or leave it out")
         place = zero_loss_position(values, axis)
-        if np.abs(place).max() > 50.0:
+        if np.abs(place).max() > FARTHEST_ZERO_LOSS_EV:
             raise ValueError(
                 "the highest peak of a low-loss spectrum lies at "
                 f"{place[np.abs(place).argmax()]:.4g} eV, too far from 0 for a zero-loss peak; "

@@ -100,7 +100,8 @@ class LinearFit:
         if self.read_noise > 0:
             return -0.5 * self.chi2
         y = np.where(self.design.use, np.asarray(self.counts, dtype=float), np.nan)
-        m = np.maximum(self.model(), 1e-12)
+        m = self.model()
+        m = np.maximum(m, 1e-12 * (np.abs(m).max(initial=0.0) or 1.0))
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.where(y > 0, y * np.log(y / m), 0.0)
         return np.asarray(-np.nansum(logs - y + m, axis=1) / self.gain)
@@ -243,7 +244,9 @@ class _Problem:
 
     def fitted(self, counts: NDArray, block: slice) -> tuple[NDArray, ...]:
         total = counts.sum(axis=1, dtype=float)
-        if self.groups is not None and np.isfinite(total).all():
+        if self.groups is not None and (
+            np.isfinite(total).all() or np.isfinite(counts.take(self.used, axis=1)).all()
+        ):
             return self.fitted_in_groups(counts, self.groups)
         matrix = self.design.matrix[block][:, self.used] if self.own else self.matrix
         y = counts.take(self.used, axis=1).astype(float)
@@ -254,7 +257,7 @@ class _Problem:
             valid = np.isfinite(y)
             y = np.where(valid, y, 0.0)
             number, total = valid.sum(axis=1), y.sum(axis=1)
-        level = np.maximum(np.abs(total) / np.maximum(number, 1), 1e-12)
+        level = _above_nil(np.abs(total) / np.maximum(number, 1))
         even = _even_weights((1.0 / level) @ y / y.shape[0])
         if valid is None and not self.own:
             weighted = even[:, None] * matrix
@@ -272,7 +275,7 @@ class _Problem:
         """The same for spectra without gaps and with one design: sums over groups alone."""
         along, square = groups.sums(counts, self.used)
         size = (groups.ends - groups.starts)[:, None]
-        level = np.maximum(np.sqrt(square.sum(axis=0) / self.used.size), 1e-12)
+        level = _above_nil(np.sqrt(square.sum(axis=0) / self.used.size))
         root = np.sqrt(square / size)
         even = _even_weights((root / level).mean(axis=1))[:, None]
         gram = self.unpacked(groups.products.T @ even)
@@ -387,6 +390,11 @@ class _Problem:
             other = non_negative_solutions(gram, right, start=x > 0, allowed=without)
             rise[:, number] = np.maximum(height(other) - best, 0.0)
         return rise
+
+
+def _above_nil(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Levels (n,), those of empty spectra put to next to nothing beside the others'."""
+    return np.asarray(np.maximum(levels, 1e-12 * (levels.max(initial=0.0) or 1.0)))
 
 
 def _even_weights(shape: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Model bundles: a network with all that is needed to use it rightly.
 
-A bundle is a directory with ``model.onnx`` (input ``spectrum`` (n, channels, grid), output
-``logits`` (n, elements)) and ``card.json``: elements, input grid and channels, calibration,
+A bundle is a directory with ``model.onnx`` (input ``spectrum`` (n, channels, grid), or rows that
+records share and where they stand in them, see `coreloss.networks.packing`; output ``logits``
+(n, elements)) and ``card.json``: elements, input grid and channels, calibration,
 threshold, training recipe and measured scores. The bundle of an ensemble has, instead of
 ``model.onnx``, a directory for each of the ``members`` that its card lists, bundles
 themselves; it averages their probabilities. Nothing in it is executable.
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from coreloss.edges import ELEMENTS
 from coreloss.grid import Grid
 from coreloss.networks.inputs import CHANNEL_SETS, network_input
+from coreloss.networks.session import open_session, run_network
 
 __all__ = ["ModelBundle", "ModelError", "list_models", "load_model"]
 
@@ -134,17 +136,35 @@ class ModelBundle:
             )
         session = _session(str(self.path / "model.onnx"), threads)
         expected = session.get_inputs()[0]
-        sizes = [n for n in expected.shape[1:] if isinstance(n, int)]
-        if expected.name != "spectrum" or (len(sizes) == 2 and sizes != list(inputs.shape[1:])):
+        fits = all(
+            not isinstance(a, int) or a == b
+            for a, b in zip(expected.shape[1:], inputs.shape[1:], strict=True)
+        )
+        if expected.name != "spectrum" or not fits:
             raise ModelError(
                 f"{self.path}: its network takes {expected.name!r} {expected.shape}, its card "
                 f"says 'spectrum' (n, {inputs.shape[1]}, {inputs.shape[2]}); export the model again"
             )
-        parts = [
-            session.run(None, {"spectrum": inputs[i : i + _BATCH]})[0]
-            for i in range(0, len(inputs), _BATCH)
-        ]
+        try:
+            parts = [
+                run_network(session, inputs[i : i + _BATCH]) for i in range(0, len(inputs), _BATCH)
+            ]
+        except MemoryError:
+            raise
+        except Exception as error:  # ONNX Runtime raises its own kinds, none of them documented
+            raise ModelError(
+                f"{self.path}: its network cannot be run on (n, {inputs.shape[1]}, "
+                f"{inputs.shape[2]}), which is what its card says "
+                f"({str(error).splitlines()[0]}); export the model again"
+            ) from None
         out = np.concatenate(parts) if parts else np.zeros((0, len(self.elements)), np.float32)
+        # rows that records share have no length of their own to be checked before
+        if out.shape[0] != len(inputs):
+            raise ModelError(
+                f"{self.path}: its network answers {out.shape[0]} times for {len(inputs)} spectra "
+                f"of {inputs.shape[2]} grid channels; its card is that of another grid: export "
+                "the model again"
+            )
         if out.shape[1] != len(self.elements):
             raise ModelError(
                 f"{self.path}: its network gives {out.shape[1]} numbers for "
@@ -255,14 +275,8 @@ def _require(folder: Path, name: str) -> None:
 
 @lru_cache(maxsize=16)
 def _session(path: str, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if threads:
-        options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return open_session(path, threads)
     except Exception as error:  # ONNX Runtime raises its own kinds, none of them documented
         reason = str(error).splitlines()[0]
         raise ModelError(

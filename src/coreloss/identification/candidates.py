@@ -7,6 +7,9 @@ Algorithmic Learning in a Random World, 2005; Y. Romano, M. Sesia, E. Candès, N
 (2020)): members are added, the more probable first, as long as those ahead hold no more of the
 probability than those ahead of the true one did in 95 % of simulated spectra. Only sets so
 probable are given that 95 % of them held a true one there.
+
+Rivals exclude each other, so that the likeliest of the readings "none", "Pr", "Nd" may be an
+element that is less probable than one half; it is then named, as the likeliest of its group.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from coreloss.identification.result import covers
 __all__ = [
     "CandidateSet",
     "candidate_sets",
+    "likeliest_readings",
     "members",
     "rival_groups",
     "rivals",
@@ -123,14 +127,38 @@ def candidate_sets(
     for group in rival_groups(probabilities, judged, axis):
         value = np.array([probabilities[s] for s in group])
         number = members(value, share)
-        intercept, *slopes = judgement()["set_joint"]
-        logit = intercept + float(np.dot(slopes, set_features(value[:number])))
-        together = float(1.0 / (1.0 + np.exp(-logit)))
-        if number > 1 and together >= threshold:
-            weights = value[:number] / value[:number].sum()
-            out.append(
-                CandidateSet(tuple(group[:number]), tuple(float(w) for w in weights), together)
-            )
+        if number > 1:
+            made = _set_of(group[:number], value[:number])
+            if made.probability >= threshold:
+                out.append(made)
+    return tuple(out)
+
+
+def _set_of(group: list[str], values: NDArray[np.float64]) -> CandidateSet:
+    """The set of some rivals, with the calibrated probability that any of them is there."""
+    intercept, *slopes = judgement()["set_joint"]
+    logit = intercept + float(np.dot(slopes, set_features(values)))
+    weights = tuple(float(w) for w in values / values.sum())
+    return CandidateSet(tuple(group), weights, float(1.0 / (1.0 + np.exp(-logit))))
+
+
+def likeliest_readings(
+    probabilities: Mapping[str, float],
+    judged: frozenset[str],
+    axis: EnergyAxis,
+    threshold: float,
+) -> tuple[CandidateSet, ...]:
+    """Groups of rivals none of which is found, yet the first is more probable than none at all.
+
+    Parameters as in `candidate_sets`; ``threshold`` is the one from which elements are found.
+    """
+    out = []
+    for group in rival_groups(probabilities, judged, axis):
+        value = np.array([probabilities[s] for s in group])
+        if value[0] < threshold:
+            made = _set_of(group, value)
+            if value[0] > 1.0 - made.probability:
+                out.append(made)
     return tuple(out)
 
 
@@ -162,14 +190,14 @@ def rival_groups(
     A group has two members or more, the more probable first, and no element is in two.
     Nothing is open about an element that is almost certain.
     """
-    possible = [s for s in judged if probabilities[s] >= _LEAST]
+    possible = [s for s in judged if _LEAST <= probabilities[s] < _CERTAIN]
+    if len(possible) < 2:
+        return []
     table = rivals(possible, axis)
     left = sorted(possible, key=lambda s: (-probabilities[s], s))
     out = []
     while left:
         leader = left.pop(0)
-        if probabilities[leader] >= _CERTAIN:
-            continue
         group = [leader, *(s for s in left if s in table[leader])]
         if len(group) == 1:
             continue

@@ -143,10 +143,13 @@ class Evidence:
     edge_features: Floats = field(repr=False)
     edge: float
 
-    def names_any(self, threshold: float) -> bool:
-        """Whether the record shows enough of an edge for elements to be named."""
+    def names_any(self, threshold: float, either: float = 0.0) -> bool:
+        """Whether the record shows enough of an edge for elements to be named.
+
+        ``either`` is the probability that one of a group of rivals is there.
+        """
         likeliest = max((e.probability for e in self.elements.values()), default=0.0)
-        return names_any(likeliest, self.edge, threshold)
+        return names_any(max(likeliest, either), self.edge, threshold)
 
     @property
     def strongest_rest(self) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from coreloss.energy import EnergyAxis, Spectra
 from coreloss.identification.abstain import reason_to_abstain
 from coreloss.identification.axis import AxisEstimate, estimate_axis
 from coreloss.identification.bundle import ModelBundle, load_model
-from coreloss.identification.candidates import candidate_sets
+from coreloss.identification.candidates import candidate_sets, likeliest_readings
 from coreloss.identification.evidence import Evidence, gather
 from coreloss.identification.gain_steps import without_gain_step
 from coreloss.identification.result import Identification, covers
@@ -186,6 +186,7 @@ def identify_spectra(
             estimate,
             proof,
             candidate_sets(values, elements, part, limit) if shows_edge else (),
+            likeliest_readings(values, elements, part, limit) if shows_edge else (),
             abstained,
         )
         if proof is not None:

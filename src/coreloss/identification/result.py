@@ -48,6 +48,9 @@ class Identification:
         Every edge of the candidates, where it was asked for.
     sets : tuple of CandidateSet
         Rivals of which one is there: "Pr or Nd".
+    open : tuple of CandidateSet
+        Rivals below the threshold, of which the first is more probable than that none is there;
+        it counts as found.
     abstained : str
         Why nothing is said of this record; empty where something is.
     """
@@ -62,6 +65,7 @@ class Identification:
     axis_estimate: AxisEstimate | None = None
     evidence: Evidence | None = field(default=None, repr=False)
     sets: tuple[CandidateSet, ...] = ()
+    open: tuple[CandidateSet, ...] = ()
     abstained: str = ""
 
     @property
@@ -70,10 +74,15 @@ class Identification:
 
         None where the evidence says that the record hardly shows an edge at all.
         """
-        if self.evidence is not None and not self.evidence.names_any(self.threshold):
-            return ()
+        likeliest = {group.members[0] for group in self.open}
+        if self.evidence is not None:
+            either = max((group.probability for group in self.open), default=0.0)
+            if not self.evidence.names_any(self.threshold, either):
+                return ()
         present = [
-            s for s, p in self.probabilities.items() if p >= self.threshold and s in self.judged
+            s
+            for s, p in self.probabilities.items()
+            if s in self.judged and (p >= self.threshold or s in likeliest)
         ]
         return tuple(sorted(present, key=lambda s: -self.probabilities[s]))
 
@@ -108,12 +117,14 @@ class Identification:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the counts, for JSON."""
+        likeliest = {group.members[0]: list(group.members) for group in self.open}
         out: dict[str, Any] = {
             "elements": [
                 {
                     "symbol": symbol,
                     "probability": round(self.probabilities[symbol], 4),
                     "edges": self.edges(symbol),
+                    **({"likeliest_of": likeliest[symbol]} if symbol in likeliest else {}),
                 }
                 for symbol in self.found
             ],
@@ -138,14 +149,17 @@ class Identification:
         if self.abstained:
             return f"  no answer: {self.abstained}"
         lines = []
+        rivals = {group.members[0]: group.members[1:] for group in self.open}
         if self.found:
             for symbol in self.found:
                 covered = [e for e in self.edges(symbol) if e["covered"]]
                 names = ", ".join(
                     f"{e['label'].split()[1]} {e['onset_ev']:.0f}" for e in covered[:5]
                 )
+                instead = " or ".join(rivals.get(symbol, ()))
                 lines.append(
                     f"  {symbol:<3} {100 * self.probabilities[symbol]:5.1f} %   {names} eV"
+                    + (f"; could be {instead} instead" if instead else "")
                 )
         else:
             lines.append("  no element found: no edge of one stands out in this record")

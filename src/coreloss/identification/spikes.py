@@ -39,8 +39,8 @@ def without_spikes(counts: NDArray, axis: EnergyAxis) -> tuple[NDArray, dict[int
     changed: dict[int, Floats] = {}
     # all rows at once: which have a channel that may be one
     y = np.asarray(counts, dtype=float)
-    rise = y[:, 1:-1] - 0.5 * (y[:, :-2] + y[:, 2:])
     with np.errstate(invalid="ignore"):
+        rise = y[:, 1:-1] - 0.5 * (y[:, :-2] + y[:, 2:])
         typical = np.median(np.abs(rise[:, :: max(1, rise.shape[1] // 256)]), axis=1)
         suspect = rise.max(axis=1) > 0.7 * _LEAST_SIGMA * typical
     for row in np.flatnonzero(suspect & np.isfinite(y).all(axis=1)):

@@ -210,8 +210,9 @@ def _energy_column(table: NDArray[np.float64], names: list[str]) -> int:
     named = [i for i, name in enumerate(names) if _ENERGY.search(name)]
     if named:
         return named[0]
-    steps = np.diff(table, axis=0)
-    even = [i for i, s in enumerate(steps.T) if s.size > 1 and np.ptp(s) < 0.1 * abs(s.mean())]
+    with np.errstate(invalid="ignore"):  # counts may be infinite
+        steps = np.diff(table, axis=0)
+        even = [i for i, s in enumerate(steps.T) if s.size > 1 and np.ptp(s) < 0.1 * abs(s.mean())]
     ordered = np.all(steps[:, 0] > 0) or np.all(steps[:, 0] < 0)
     return even[0] if even and not ordered else 0
 

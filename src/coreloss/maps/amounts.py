@@ -23,7 +23,33 @@ from coreloss.maps.support import SIGNIFICANT
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Quantification"]
+__all__ = ["Quantification", "atomic_percent"]
+
+
+def atomic_percent(
+    amounts: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Atomic percent and its one-sigma errors, both (n, n_elements) [at%].
+
+    c_i = N_i / Σ N, with the whole covariance of the amounts: ∂c_i/∂N_j = (δ_ij - c_i) / Σ N.
+
+    Parameters
+    ----------
+    amounts : ndarray, (n, n_elements)
+    covariance : ndarray, (n, n_elements, n_elements)
+    """
+    total = amounts.sum(axis=1, keepdims=True)
+    known = np.asarray(total > 0)
+    share = np.where(known, amounts / np.where(known, total, 1.0), np.nan)
+    jacobian = (np.eye(amounts.shape[1])[None] - share[:, :, None]) / np.where(known, total, 1.0)[
+        :, :, None
+    ]
+    finite = np.where(np.isfinite(covariance), covariance, 0.0)
+    variance = np.einsum(
+        "nij,njk,nik->ni", np.nan_to_num(jacobian), finite, np.nan_to_num(jacobian)
+    )
+    known = known & np.asarray(np.isfinite(covariance).all(axis=(1, 2)))[:, None]
+    return 100.0 * share, np.where(known, 100.0 * np.sqrt(np.maximum(variance, 0.0)), np.nan)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.energy import EnergyAxis, Spectra
-from coreloss.fit.response import Response, zero_loss_position
+from coreloss.fit.response import FARTHEST_ZERO_LOSS_EV, Response, zero_loss_position
 from coreloss.io import ReadError
 from coreloss.io.datasets import choose
 from coreloss.io.rosetta import _silence
@@ -53,6 +53,8 @@ class LowLoss:
         The zero-loss position from which drift counts; None without drift correction.
     thickness : float
         Mean t/λ.
+    mean : ndarray, (n_low,) [counts]
+        Of usable spectra; for pixels that have none.
     notes : tuple of str
     """
 
@@ -63,6 +65,7 @@ class LowLoss:
     ratio: float | None
     drift_origin_ev: float | None
     thickness: float
+    mean: NDArray[np.float64] = field(repr=False)
     notes: tuple[str, ...] = ()
 
     def of_block(self, block: Block) -> Response:
@@ -72,12 +75,7 @@ class LowLoss:
         assert self.source is not None
         image = self.source.open()
         counts = image.read(block).astype(float)
-        # a pixel without a low loss gets the mean of its neighbours in the block
-        bad = ~np.isfinite(counts).any(axis=1) | ~(np.nan_to_num(counts).sum(axis=1) > 0)
-        if bad.all():
-            raise ValueError(f"{image.name}: a whole block of its low-loss spectra is empty")
-        if bad.any():
-            counts[bad] = np.nan_to_num(counts[~bad]).mean(axis=0)
+        counts[~_usable(counts, self.axis)] = self.mean
         shift = np.zeros(1)
         if self.drift_origin_ev is not None:
             shift = zero_loss_position(counts, self.axis) - self.drift_origin_ev
@@ -130,13 +128,14 @@ def low_loss_of(
                     f"{_by(image.shape)}; give a low loss of the same area, or one spectrum"
                 )
         sample = source.sample(_SAMPLE).astype(float)
-        good = np.isfinite(sample).any(axis=1) & (np.nan_to_num(sample).sum(axis=1) > 0)
+        sample = np.where(np.isfinite(sample), sample, 0.0)
+        good = sample.sum(axis=1) > 0
         if not good.any():
             raise ValueError("none of the low-loss spectra holds counts; leave it out")
-        sample = sample[good]
-        mean = Response.of_low_loss(
-            np.nan_to_num(sample).mean(axis=0), source.axis, image.axis.dispersion, ratio=ratio
-        )
+        fine = _usable(sample, source.axis)
+        sample = sample[fine if fine.any() else good]
+        typical = sample.mean(axis=0)
+        mean = Response.of_low_loss(typical, source.axis, image.axis.dispersion, ratio=ratio)
         place = zero_loss_position(sample, source.axis)
     except ReadError:
         raise
@@ -167,8 +166,18 @@ def low_loss_of(
         ratio,
         drift if moves else None,
         middle,
+        typical,
         tuple(notes),
     )
+
+
+def _usable(counts: NDArray[np.float64], axis: EnergyAxis) -> NDArray[np.bool_]:
+    """Whether low-loss spectra (n, n_low) hold counts, most of them in a zero-loss peak, (n,)."""
+    values = np.where(np.isfinite(counts), counts, 0.0)
+    if axis.size < 5:
+        return np.asarray(values.sum(axis=1) > 0)
+    near = np.abs(zero_loss_position(values, axis)) <= FARTHEST_ZERO_LOSS_EV
+    return np.asarray((values.sum(axis=1) > 0) & near)
 
 
 def _open(low_loss: str | os.PathLike[str] | Spectra) -> SpectrumImage:

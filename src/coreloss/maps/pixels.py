@@ -41,7 +41,7 @@ class Saturation:
         """From the largest value of integer counts, or one that repeats side by side.
 
         A ceiling is a value that three neighbouring channels of a spectrum share, that no
-        channel exceeds and that is above a hundred counts.
+        channel exceeds and that is above a hundred of the smallest steps between counts.
         """
         finite = sample[np.isfinite(sample)]
         if finite.size == 0:
@@ -52,7 +52,11 @@ class Saturation:
         top = float(finite.max())
         at_top = sample == top
         plateau = at_top[:, 2:] & at_top[:, 1:-1] & at_top[:, :-2]
-        return cls(top) if top > 100 and plateau.any() else cls()
+        if top <= 0 or not plateau.any():
+            return cls()
+        # in few counts three alike are chance; what a count is, in whatever unit, data tell
+        steps = np.diff(np.unique(finite))
+        return cls(top) if steps.size and top > 100 * float(steps.min()) else cls()
 
 
 def states(counts: NDArray[np.floating], saturation: Saturation) -> NDArray[np.uint8]:
@@ -99,7 +103,7 @@ class Denoiser:
             )
         values = np.nan_to_num(sample.astype(float))
         mean = np.maximum(values.mean(axis=0), 0.0)
-        root = np.sqrt(np.maximum(mean, 1e-3 * max(float(mean.mean()), 1e-12)))
+        root = np.sqrt(np.maximum(mean, 1e-3 * float(mean.mean()) or 1.0))
         svd = TruncatedSVD(number, random_state=0).fit(values / root)
         return cls(root, np.asarray(svd.components_, dtype=float))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from coreloss.fit import (
     Mismatch,
     Noise,
     Response,
+    apparent_gain,
     design_matrix,
     estimated_noise,
     fit_spectra,
@@ -28,8 +29,9 @@ from coreloss.fit import (
 from coreloss.fit.solids import as_measured
 from coreloss.identification import ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE
-from coreloss.maps.amounts import Quantification
+from coreloss.maps.amounts import Quantification, atomic_percent
 from coreloss.maps.blocks import Store, run_blocks
+from coreloss.maps.channels import faulty_channels
 from coreloss.maps.elements import ElementMaps, _stamp, element_maps
 from coreloss.maps.lowloss import LowLoss, low_loss_of
 from coreloss.maps.microscope import Microscope, microscope_of
@@ -50,32 +52,6 @@ _PER_ELEMENT = (
 _OWN_DESIGNS = 64  # spectra with a design of their own at once
 
 
-def atomic_percent(
-    amounts: NDArray[np.float64], covariance: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Atomic percent and its one-sigma errors, both (n, n_elements) [at%].
-
-    c_i = N_i / Σ N, with the whole covariance of the amounts: ∂c_i/∂N_j = (δ_ij - c_i) / Σ N.
-
-    Parameters
-    ----------
-    amounts : ndarray, (n, n_elements)
-    covariance : ndarray, (n, n_elements, n_elements)
-    """
-    total = amounts.sum(axis=1, keepdims=True)
-    known = np.asarray(total > 0)
-    share = np.where(known, amounts / np.where(known, total, 1.0), np.nan)
-    jacobian = (np.eye(amounts.shape[1])[None] - share[:, :, None]) / np.where(known, total, 1.0)[
-        :, :, None
-    ]
-    finite = np.where(np.isfinite(covariance), covariance, 0.0)
-    variance = np.einsum(
-        "nij,njk,nik->ni", np.nan_to_num(jacobian), finite, np.nan_to_num(jacobian)
-    )
-    known = known & np.asarray(np.isfinite(covariance).all(axis=(1, 2)))[:, None]
-    return 100.0 * share, np.where(known, 100.0 * np.sqrt(np.maximum(variance, 0.0)), np.nan)
-
-
 @dataclass(frozen=True)
 class _Settings:
     """What every design of a run shares."""
@@ -88,11 +64,12 @@ class _Settings:
     window_ev: tuple[float, float] | None
     intensity: float | None
     measured_shapes: bool = True
+    left_out: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
 
     def design(self, response: Response | None) -> Design:
         if response is None and self.intensity is not None:
             response = Response.of_shift(0.0, self.axis.dispersion, intensity=self.intensity)
-        return design_matrix(
+        design = design_matrix(
             self.elements,
             self.axis,
             response=response,
@@ -104,6 +81,9 @@ class _Settings:
             alpha_mrad=self.microscope.alpha_mrad,
             beta_mrad=self.microscope.beta_mrad,
         )
+        if self.left_out is None or not (design.use & ~self.left_out).any():
+            return design
+        return replace(design, use=design.use & ~self.left_out)
 
     def shapes_said(self) -> list[str]:
         """Which elements' edges are not those of atoms."""
@@ -193,7 +173,10 @@ class _Fit:
             )
             used = design.use[low:high]
             spread = np.sqrt(noise * np.maximum(model[:, low:high], 0.0)[:, used].sum(axis=1))
-            out["residual"][rows, place] = rest[:, low:high].sum(axis=1) / np.maximum(spread, 1e-12)
+            known = spread > 0
+            out["residual"][rows, place] = np.where(
+                known, rest[:, low:high].sum(axis=1) / np.where(known, spread, 1.0), 0.0
+            )
         sums[0] += np.nan_to_num(counts.astype(float)).sum(axis=0)
         sums[1] += model.sum(axis=0)
         sums[2] += fit.background().sum(axis=0)
@@ -277,6 +260,14 @@ def quantify(
     ReadError, ValueError
         One sentence for what is missing or cannot be fitted.
     """
+    if gain is not None and not gain > 0:
+        raise ValueError(f"the gain is {gain} counts per electron; it must be positive")
+    if background is not None and background < 1:
+        raise ValueError(f"a background of {background} power laws is none; give at least 1")
+    if isinstance(elements, str):
+        elements = (elements,)
+    if elements is not None and not len(elements):
+        raise ValueError("no elements are given to quantify; name some, or leave them to be found")
     image = open_image(source, signal=signal)
     microscope = microscope_of(
         image.name,
@@ -293,6 +284,14 @@ def quantify(
     sample, saturation = usable_sample(pixels)
     blank = unrecorded(sample)
     sample = np.where(blank | (sample >= saturation.level), np.nan, sample)
+    if not np.nansum(sample, dtype=float) > 0:
+        raise ValueError(
+            f"{image.name}: its counts are negative in sum, so their noise cannot be told; give "
+            "spectra as recorded, with their background"
+        )
+    faulty, told_of_channels = faulty_channels(sample, image.axis)
+    blank |= faulty
+    sample = np.where(blank, np.nan, sample)
     image, said = settled_axis(image, sample, axis_mode, load_model(model), threads)
     pixels = pixels.with_axis(image.axis)
     low = low_loss_of(
@@ -346,11 +345,12 @@ def quantify(
         window_ev,
         beam_intensity,
         measured_shapes,
+        blank,
     )
-    said = [*said, *settings.shapes_said()]
+    said = [*said, *told_of_channels, *settings.shapes_said()]
     kernel = None if low is None else _mean_kernel(low, pixels)
     if low is None:
-        kernel, told = _typical_kernel(settings, sample, thickness)
+        kernel, told = _typical_kernel(settings, sample, gain, thickness)
         said = [*said, *told]
     settings, fit, noise, mismatch, dropped, feigned = _supported(
         settings, kernel, sample, gain, prune=elements is None
@@ -422,13 +422,21 @@ def _identified(
 
 
 def _typical_kernel(
-    settings: _Settings, sample: NDArray[np.floating], thickness: float | None
+    settings: _Settings,
+    sample: NDArray[np.floating],
+    gain: float | None,
+    thickness: float | None,
 ) -> tuple[Response | None, list[str]]:
     """Plural scattering without a low loss, as given or by the edges, and what to say of it."""
     if thickness is None:
         if settings.near_edge != "exclude" or settings.intensity is not None:
             return None, []
-        found = thickness_by_edges(_summed(sample), settings.axis.dispersion, settings.design)
+        found = thickness_by_edges(
+            _summed(sample),
+            settings.axis.dispersion,
+            settings.design,
+            gain=gain or apparent_gain(_some(sample)),
+        )
     else:
         found = float(thickness)
     if found == 0.0:
@@ -437,6 +445,11 @@ def _typical_kernel(
     return typical_low_loss(found, settings.axis.dispersion), [
         f"no low loss: plural scattering of a typical solid of t/λ {found:.1f}, {how}"
     ]
+
+
+def _some(sample: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Enough spectra to tell the noise by."""
+    return sample[:: max(1, -(-sample.shape[0] // _NOISE_SAMPLE))]
 
 
 def _summed(sample: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -467,11 +480,11 @@ def _supported(
     Last come those taken out and those whose amount cannot be told, and why.
     """
     dropped: dict[str, str] = {}
-    some = sample[:: max(1, -(-sample.shape[0] // _NOISE_SAMPLE))]
-    total = _summed(sample)
+    some, total = _some(sample), _summed(sample)
+    rough = gain or apparent_gain(some)
     while True:
         design = settings.design(kernel)
-        first = fit_spectra(some, design)
+        first = fit_spectra(some, design, gain=rough)
         noise = estimated_noise(first.residuals(), first.model())
         if gain is not None:
             noise = Noise(gain, noise.correlation)

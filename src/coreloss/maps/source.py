@@ -224,12 +224,16 @@ class SpectrumImage:
 
     def binned(self, factor: int) -> SpectrumImage:
         """The image with ``factor`` × ``factor`` pixels summed; what is left over is dropped."""
-        if factor < 1 or (factor > 1 and factor > max(a.size for a in self.navigation)):
+        if (
+            factor != int(factor)
+            or factor < 1
+            or (factor > 1 and factor > max(a.size for a in self.navigation))
+        ):
             raise ValueError(
                 f"{self.name}: cannot bin by {factor}; the image has "
                 f"{' × '.join(str(a.size) for a in self.navigation)} pixels"
             )
-        return replace(self, bin=factor)
+        return replace(self, bin=int(factor))
 
     def with_axis(self, axis: EnergyAxis) -> SpectrumImage:
         """The same counts on a corrected energy axis."""

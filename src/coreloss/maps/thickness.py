@@ -55,7 +55,11 @@ def typical_low_loss(thickness: float, dispersion_ev: float) -> Response:
 
 
 def thickness_by_edges(
-    total: NDArray[np.float64], dispersion_ev: float, design: Callable[[Response | None], Design]
+    total: NDArray[np.float64],
+    dispersion_ev: float,
+    design: Callable[[Response | None], Design],
+    *,
+    gain: float = 1.0,
 ) -> float:
     """The t/λ of a typical specimen with which a summed spectrum fits best; 0 if it hardly helps.
 
@@ -65,11 +69,12 @@ def thickness_by_edges(
     dispersion_ev : float [eV/channel]
     design : callable
         The design for a response.
+    gain : float [counts per electron]
     """
 
     def misfit(thickness: float) -> tuple[float, float]:
         response = typical_low_loss(thickness, dispersion_ev) if thickness > 0 else None
-        fit = fit_spectra(total, design(response), likelihood_ratios=False)
+        fit = fit_spectra(total, design(response), gain=gain, likelihood_ratios=False)
         return float(fit.chi2[0]), float(fit.degrees[0])
 
     none, _ = misfit(0.0)

@@ -13,6 +13,9 @@ from coreloss.simulate.recipe import SimulationRecipe
 
 __all__ = ["Draws", "draw"]
 
+# windows of which a framed record takes the one that shows the most
+_FRAMES = 3
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -107,10 +110,11 @@ def draw(rng: np.random.Generator, n: int, recipe: SimulationRecipe, library: Ed
         own = rng.normal(0.0, recipe.chemical_shift_ev, elements.shape)
         chemical = np.rint(own + oxidation_shifts_ev(rng, elements)).astype(int)
 
+    framed = rng.uniform(size=n) < recipe.framed_fraction
     if recipe.window == "edges":
         start, end = _window_of_edges(rng, recipe, library, elements, amounts)
     else:
-        start, end = _free_window(rng, recipe, library, elements)
+        start, end = _free_window(rng, recipe, library, elements, framed)
 
     dispersion = _log_uniform(rng, *recipe.dispersion_ev, n)
     wide = rng.uniform(size=n) < recipe.wide_fraction
@@ -139,6 +143,9 @@ def draw(rng: np.random.Generator, n: int, recipe: SimulationRecipe, library: Ed
         if recipe.jump_ratio_log
         else rng.uniform(*recipe.jump_ratio, n)
     )
+    jump = np.where(framed, _log_uniform(rng, *recipe.framed_jump_ratio, n), jump)
+    log_counts = rng.uniform(*recipe.log_counts, n)
+    log_counts = np.where(framed, rng.uniform(*recipe.framed_log_counts, n), log_counts)
     amplitude = (
         rng.choice(np.array(recipe.background_amplitude), size=n)
         if recipe.background_amplitude
@@ -164,7 +171,7 @@ def draw(rng: np.random.Generator, n: int, recipe: SimulationRecipe, library: Ed
         jump_ratio=jump,
         reference=reference,
         subtracted=rng.uniform(size=n) < recipe.subtracted_fraction,
-        counts=10.0 ** rng.uniform(*recipe.log_counts, n),
+        counts=10.0**log_counts,
         amplitude=amplitude,
     )
 
@@ -199,18 +206,47 @@ def _window_of_edges(
 
 
 def _free_window(
-    rng: np.random.Generator, recipe: SimulationRecipe, library: EdgeLibrary, elements: Ints
+    rng: np.random.Generator,
+    recipe: SimulationRecipe,
+    library: EdgeLibrary,
+    elements: Ints,
+    framed: NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
-    """Windows of log-uniform length, most of them around an edge of the sample."""
+    """Windows of log-uniform length, most of them around an edge of the sample.
+
+    Of ``framed`` records all are, and of several such windows they have the one that shows the
+    most elements.
+    """
     n = elements.shape[0]
-    length = _log_uniform(rng, *recipe.length_ev, n)
-    start = _log_uniform(rng, *recipe.start_ev, n)
     limits = np.full(n, recipe.start_ev[0] + 12.0), np.full(n, recipe.end_ev[1] - 20.0)
-    rows, _, groups = _groups_in(library, elements, *limits, major=True)
-    anchor = _one_each(rng, rows, groups, n)
-    anchored = (anchor >= 0) & (rng.uniform(size=n) < recipe.anchored_fraction)
-    before = np.maximum(rng.uniform(0.08, 0.7, n) * length, 10.0)
-    start = np.where(anchored, library.onset_ev[anchor] - before, start)
-    start = np.clip(start, recipe.start_ev[0], recipe.end_ev[1] - recipe.length_ev[0])
-    end = np.clip(start + length, recipe.end_ev[0], recipe.end_ev[1])
-    return start, np.maximum(end, start + recipe.length_ev[0])
+    rows, slots, groups = _groups_in(library, elements, *limits, major=True)
+    onset = library.onset_ev[groups]
+
+    def window() -> tuple[Floats, Floats]:
+        length = _log_uniform(rng, *recipe.length_ev, n)
+        start = _log_uniform(rng, *recipe.start_ev, n)
+        anchor = _one_each(rng, rows, groups, n)
+        chosen = (rng.uniform(size=n) < recipe.anchored_fraction) | framed
+        before = np.maximum(rng.uniform(0.08, 0.7, n) * length, 10.0)
+        around = library.onset_ev[anchor] - before
+        start = np.where((anchor >= 0) & chosen, around, start)
+        start = np.clip(start, recipe.start_ev[0], recipe.end_ev[1] - recipe.length_ev[0])
+        end = np.clip(start + length, recipe.end_ev[0], recipe.end_ev[1])
+        return start, np.maximum(end, start + recipe.length_ev[0])
+
+    def elements_shown(start: Floats, end: Floats) -> Ints:
+        shown = (onset > start[rows] + 4.0) & (onset < end[rows] - 6.0)
+        there = np.zeros(elements.shape, dtype=bool)
+        there[rows[shown], slots[shown]] = True
+        return there.sum(axis=1)
+
+    start, end = window()
+    if framed.any():
+        most = elements_shown(start, end)
+        for _ in range(_FRAMES - 1):
+            other = window()
+            number = elements_shown(*other)
+            better = framed & (number > most)
+            start, end = np.where(better, other[0], start), np.where(better, other[1], end)
+            most = np.where(better, number, most)
+    return start, end

@@ -6,12 +6,20 @@ import difflib
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
+from math import isfinite
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
 from coreloss.edges import ELEMENTS
 
-__all__ = ["SimulationRecipe", "from_table", "load_recipe", "simulation_from_table"]
+__all__ = [
+    "SimulationRecipe",
+    "from_table",
+    "load_recipe",
+    "recipe_text",
+    "simulation_from_table",
+]
 
 Range = tuple[float, float]
 T = TypeVar("T")
@@ -21,8 +29,8 @@ T = TypeVar("T")
 class SimulationRecipe:
     """Parameters of ``simulate``; a pair is the range of a uniform draw unless said otherwise.
 
-    The defaults are those of the recipe ``default``. The recipe ``annys2023`` sets those of
-    Annys et al. 2023, Table 1.
+    The defaults are those of the recipe ``default`` but for ``framed_fraction``. The recipe
+    ``annys2023`` sets those of Annys et al. 2023, Table 1.
     """
 
     #: forward model: 'gos' is this one, 'gaussian' that of ``coreloss.simulate.gaussian``
@@ -61,6 +69,13 @@ class SimulationRecipe:
     dispersion_ev: Range = (0.3, 2.0)
     wide_fraction: float = 0.12
     wide_dispersion_ev: Range = (2.0, 8.0)
+
+    #: fraction of records taken on purpose: around edges of the sample, of a few windows the
+    #: one that shows the most of its elements, and well enough counted to show them; their
+    #: jump ratio, log-uniform, and log10 of their counts instead of the ones below
+    framed_fraction: float = 0.0
+    framed_jump_ratio: Range = (0.1, 4.0)
+    framed_log_counts: Range = (4.0, 7.0)
 
     # -- low loss ----------------------------------------------------------------------
     #: 'gaussian' or 'lorentzian' (Annys et al.)
@@ -191,15 +206,31 @@ class SimulationRecipe:
         for f in fields(self):
             value = getattr(self, f.name)
             if f.type in ("Range", "tuple[int, int]"):
-                if len(value) != 2 or value[0] > value[1]:
+                numbers = [v for v in value if isinstance(v, Real) and isfinite(v)]
+                if len(value) != 2 or len(numbers) != 2 or value[0] > value[1]:
                     raise ValueError(
                         f"simulation parameter {f.name} is {value}; it takes two numbers, "
                         "the lower first"
+                    )
+                if f.name in self._log_uniform() and value[0] <= 0:
+                    raise ValueError(
+                        f"simulation parameter {f.name} is {value}; it is drawn log-uniformly: "
+                        "give numbers above zero"
                     )
             elif f.name.endswith("_fraction") and not 0 <= value <= 1:
                 raise ValueError(
                     f"simulation parameter {f.name} is {value}; it must lie between 0 and 1"
                 )
+
+    def _log_uniform(self) -> tuple[str, ...]:
+        """Ranges whose logarithm is drawn."""
+        return (
+            "dispersion_ev",
+            "wide_dispersion_ev",
+            "framed_jump_ratio",
+            *(("jump_ratio",) if self.jump_ratio_log else ()),
+            *(("start_ev", "length_ev") if self.window == "free" else ()),
+        )
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -243,7 +274,10 @@ def from_table(cls: type[T], values: dict[str, Any], *, source: str, what: str) 
         ):
             raise ValueError(f"{source}: {key} is {value!r}; it takes a {type(default).__name__}")
         arguments[key] = value
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except ValueError as error:  # its own checks know no file
+        raise ValueError(f"{source}: {error}") from None
 
 
 def load_recipe(name: str | Path) -> Any:
@@ -258,7 +292,7 @@ def load_recipe(name: str | Path) -> Any:
     if path.suffix == ".toml":
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such recipe file")
-        text, source = path.read_text(encoding="utf-8"), str(path)
+        text, source = recipe_text(path), str(path)
     else:
         folder = files("coreloss.data") / "recipes"
         shipped = folder / f"simulation-{name}.toml"
@@ -277,14 +311,32 @@ def load_recipe(name: str | Path) -> Any:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{source}: not valid TOML ({error})") from None
-    return simulation_from_table(tables.get("simulation", {}), source=source)
+    stray = [key for key, value in tables.items() if not isinstance(value, dict)]
+    if stray or "simulation" not in tables:
+        found = f"{', '.join(stray)} before any table" if stray else "no table [simulation]"
+        raise ValueError(f"{source}: holds {found}; put the parameters under [simulation]")
+    return simulation_from_table(tables["simulation"], source=source)
+
+
+def recipe_text(path: Path) -> str:
+    """The text of a TOML file, with or without the mark that some editors put before it.
+
+    Raises ValueError for a file that is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is no text in UTF-8, which a TOML file is") from None
 
 
 def simulation_from_table(table: dict[str, Any], *, source: str) -> Any:
     """The recipe of a ``[simulation]`` table with its optional ``base`` and ``system``."""
     values = dict(table)
     base = values.pop("base", None)
-    start = load_recipe(str(base)).to_dict() if base is not None else {}
+    try:
+        start = load_recipe(str(base)).to_dict() if base is not None else {}
+    except RecursionError:
+        raise ValueError(f"{source}: its base {base!r} leads back to itself") from None
     values = {**start, **values}
     if values.get("system", "gos") == "gaussian":
         from coreloss.simulate.gaussian.recipe import GaussianRecipe

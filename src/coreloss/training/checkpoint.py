@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-__all__ = ["clear_partial", "latest", "load", "save", "take_weights"]
+from coreloss.networks.compact import Compact
+from coreloss.networks.widen import widened
+
+__all__ = ["clear_partial", "latest", "load", "load_mean", "save", "take_weights"]
 
 _KEEP = 2
 
@@ -74,19 +78,13 @@ def load(
 ) -> dict[str, Any]:
     """Restore network, running mean and optimiser in place; return the saved state.
 
-    Raises ValueError if the weights are those of another network.
+    Raises ValueError if the weights are those of another network, or damaged.
     """
-    try:
-        network.load_state_dict(load_file(path / "network.safetensors"))
-    except RuntimeError:
-        raise ValueError(
-            f"{path}: holds weights of another network than this version of coreloss builds "
-            "from the recipe; train in a new folder"
-        ) from None
-    for key, value in load_file(path / "mean.safetensors").items():
+    _take_all(path, "network.safetensors", network)
+    for key, value in _read(path / "mean.safetensors").items():
         mean[key].copy_(value)
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in load_file(path / "optimiser.safetensors").items():
+    for name, value in _read(path / "optimiser.safetensors").items():
         number, key = name.split(".", 1)
         slots.setdefault(int(number), {})[key] = value
     groups = optimiser.state_dict()["param_groups"]
@@ -95,10 +93,35 @@ def load(
     return state
 
 
+def load_mean(path: Path, network: nn.Module) -> None:
+    """Give a network the averaged weights of a checkpoint; raises ValueError as `load` does."""
+    _take_all(path, "mean.safetensors", network)
+
+
+def _take_all(path: Path, name: str, network: nn.Module) -> None:
+    try:
+        network.load_state_dict(_read(path / name))
+    except RuntimeError:
+        raise ValueError(
+            f"{path}: holds weights of another network than this version of coreloss builds "
+            "from the recipe; train in a new folder"
+        ) from None
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{file}: is damaged ({error}); remove its checkpoint, so that the one before is taken"
+        ) from None
+
+
 def take_weights(path: Path, network: nn.Module, mean: dict[str, Tensor]) -> dict[str, Any]:
     """Start from the averaged weights of another run, as far as the networks are the same.
 
-    Weights of other names or shapes keep their initial values.
+    Weights of other names or shapes keep their initial values; a compact network may be wider
+    than the one it starts from, and begins as its equal (see `coreloss.networks.widen`).
 
     Returns
     -------
@@ -109,10 +132,23 @@ def take_weights(path: Path, network: nn.Module, mean: dict[str, Tensor]) -> dic
     Raises
     ------
     ValueError
-        If less than half of the weights fit.
+        If less than half of the weights fit, or a compact network is narrower, or wider and
+        different in more than that, and for damaged files.
     """
     own = network.state_dict()
-    found = load_file(path / "mean.safetensors")
+    found = _read(path / "mean.safetensors")
+    # not by its first stage alone: a network may be wider behind the same stem
+    convolutions = [k for k, v in own.items() if k.startswith("stages.") and v.ndim == 4]
+    if isinstance(network, Compact) and any(
+        own[k].shape[:2] != found[k].shape[:2] for k in convolutions if k in found
+    ):
+        try:
+            found = widened(network, found)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: its network cannot be widened to this one ({error}); start from a "
+                "narrower run with the same stages and blocks"
+            ) from None
     fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
     if 2 * len(fitting) < len(own):
         raise ValueError(

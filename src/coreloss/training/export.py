@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
+from coreloss.networks.compact import Compact
+from coreloss.networks.packing import pack
+from coreloss.networks.session import open_session, run_network
 from coreloss.training import checkpoint
 from coreloss.training.calibration import scored
 from coreloss.training.loop import build_network
@@ -29,8 +31,8 @@ __all__ = ["export_all", "export_bundle"]
 _CHECKED = 512  # spectra on which networks are compared
 # logits by ONNX Runtime may differ from torch's by this, relative to one or their size …
 _ARITHMETIC = 1e-3
-# … and those with weights stored in half precision from the others by this
-_STORAGE = 1e-2
+# … and weights stored in half precision may change probabilities by this
+_STORAGE = 5e-3
 
 
 def export_bundle(
@@ -61,7 +63,7 @@ def export_bundle(
         Simulated, or of the second half of a data set's validation split; calibration is on
         the first half of them, scores on the second.
     half : bool
-        Store weights in half precision if that changes no logit by more than 0.01.
+        Store weights in half precision if that changes no probability by more than 0.005.
     card_extra : mapping, optional
         Further entries of the card.
     force : bool
@@ -74,8 +76,9 @@ def export_bundle(
     FileExistsError
         If the bundle exists and ``force`` is false.
     ValueError
-        If the ONNX network does not give the logits of the torch one, or ``card_extra``
-        would replace an entry of the card; an existing bundle then stays as it was.
+        If the checkpoint is of another network than the recipe's, or damaged, the ONNX network
+        does not give the logits of the torch one, or ``card_extra`` would replace an entry of
+        the card; an existing bundle then stays as it was.
     """
     run, target = Path(run_dir), Path(bundle_dir)
     if (run / "recipe.toml").is_file():
@@ -100,7 +103,7 @@ def export_bundle(
     check_target(target, force)
     recipe = load_training_recipe(run / "recipe.toml")
     network = build_network(recipe)
-    network.load_state_dict(load_file(newest / "mean.safetensors"))
+    checkpoint.load_mean(newest, network)
     network.eval()
     state = json.loads((newest / "state.json").read_text(encoding="utf-8"))
 
@@ -196,12 +199,17 @@ def _write_checked(
     if half:
         small = path.with_name("half.onnx")
         _halve(path, small)
-        difference = float(np.abs(_logits(small, inputs) - full).max(initial=0.0))
+        change = np.abs(_sigmoid(_logits(small, inputs)) - _sigmoid(full))
+        difference = float(change.max(initial=0.0))
         if difference <= _STORAGE:
             os.replace(small, path)
-            return {"weights": "float16", "largest_logit_difference": difference}
+            return {"weights": "float16", "largest_probability_difference": difference}
         small.unlink()
-    return {"weights": "float32", "largest_logit_difference": 0.0}
+    return {"weights": "float32", "largest_probability_difference": 0.0}
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0))))
 
 
 def _folded(network: torch.nn.Module) -> torch.nn.Module:
@@ -219,16 +227,28 @@ def _folded(network: torch.nn.Module) -> torch.nn.Module:
 
 def _write_onnx(network: torch.nn.Module, path: Path, example: np.ndarray) -> None:
     network = _folded(network)
+    given: tuple[torch.Tensor, ...] = (torch.as_tensor(example),)
+    axes = {"spectrum": {0: "n"}}
+    if isinstance(network, Compact):
+        # it computes what was recorded, in rows that records share
+        plan = pack(np.ones((len(example), network.units), dtype=bool))
+        network = network.for_export()
+        given = (*given, torch.as_tensor(plan.unit), torch.as_tensor(plan.source))
+        axes = {
+            "spectrum": {0: "rows", 2: "length"},
+            "unit": {0: "units"},
+            "source": {0: "sources"},
+        }
     with warnings.catch_warnings():
         # the exporter that needs no further package is called legacy
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (torch.as_tensor(example),),
+            given,
             str(path),
-            input_names=["spectrum"],
+            input_names=list(axes),
             output_names=["logits"],
-            dynamic_axes={"spectrum": {0: "n"}, "logits": {0: "n"}},
+            dynamic_axes={**axes, "logits": {0: "n"}},
             opset_version=17,
             dynamo=False,
         )
@@ -266,14 +286,9 @@ def _halve(path: Path, target: Path) -> None:
 
 def _logits(path: Path, inputs: np.ndarray) -> np.ndarray:
     """Logits (n, n_elements) by ONNX Runtime."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path)
     return np.concatenate(
-        [
-            session.run(None, {"spectrum": inputs[i : i + 256]})[0]
-            for i in range(0, len(inputs), 256)
-        ]
+        [run_network(session, inputs[i : i + 256]) for i in range(0, len(inputs), 256)]
     )
 
 
@@ -286,6 +301,8 @@ def _card(
     present: np.ndarray,
 ) -> dict[str, Any]:
     before = int(state.get("start", {}).get("spectra", 0))
+    other = recipe.mixture.simulation
+    mixture = {"share": recipe.mixture.share, "simulation": other.to_dict()} if other else {}
     return {
         "format": 1,
         "name": name,
@@ -301,7 +318,8 @@ def _card(
             # of which with earlier runs, whose weights the last run began with
             "spectra_of_earlier_runs": before,
             "network": recipe.network,
-            # every parameter of the forward model, which the recipe names by its base
+            # every parameter of the forward models, which the recipe names by their base
             "simulation": recipe.simulation.to_dict(),
+            **({"mixture": mixture} if mixture else {}),
         },
     }

@@ -2,7 +2,9 @@
 
 Every batch is the batch that one process would take; each rank has its share of the rows.
 Batch norm takes the statistics of the whole batch, the loss is that of the whole batch, and
-gradients are summed. Only dropout differs: its masks are drawn rank by rank.
+gradients are summed. Only dropout differs: its masks are drawn rank by rank. The compact network,
+whose records share rows sixteen by sixteen, has the same rows where each rank's share of a batch is
+a multiple of 16.
 """
 
 from __future__ import annotations
@@ -131,7 +133,8 @@ class _Shared:
         axes = [i for i in range(x.dim()) if i != 1]
         shape = [1, -1] + [1] * (x.dim() - 2)
         values = x.float()
-        count = values.numel() // values.shape[1] * dist.get_world_size()
+        # records that share rows need not be as many rows in every process
+        count = all_reduce(values.new_tensor(values.numel() // values.shape[1]))
         mean = all_reduce(values.sum(dim=axes)) / count
         centred = values - mean.view(shape)
         variance = all_reduce((centred * centred).sum(dim=axes)) / count

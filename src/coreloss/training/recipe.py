@@ -15,11 +15,20 @@ from coreloss.networks import members_of
 from coreloss.networks.inputs import CHANNEL_SETS, CHANNELS
 from coreloss.simulate import SimulationRecipe, simulation_from_table
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
-from coreloss.simulate.recipe import from_table
+from coreloss.simulate.recipe import from_table, load_recipe, recipe_text
 
-__all__ = ["Data", "Distillation", "Schedule", "TrainingRecipe", "load_training_recipe"]
+__all__ = ["Data", "Distillation", "Mixture", "Schedule", "TrainingRecipe", "load_training_recipe"]
 
-_TABLES = ("simulation", "input", "network", "training", "data", "distillation", "ensemble")
+_TABLES = (
+    "simulation",
+    "mixture",
+    "input",
+    "network",
+    "training",
+    "data",
+    "distillation",
+    "ensemble",
+)
 _INPUT = ("grid", "start_ev", "step_ev", "resolving_power", "size", "channels")
 
 
@@ -107,6 +116,19 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """The table ``[mixture]``: some of the training spectra are another simulation's.
+
+    Calibration, threshold and the card's scores remain those of ``[simulation]`` alone.
+    """
+
+    #: name of the other simulation recipe, whose elements are all in the network's list
+    simulation: SimulationRecipe | GaussianRecipe | None = None
+    #: of it in the training and validation spectra
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
 class Distillation:
     """The table ``[distillation]``: train on what another model says of the same spectra."""
 
@@ -135,6 +157,7 @@ class TrainingRecipe:
     schedule : Schedule
     channels : tuple of str
         What the network sees; one of ``coreloss.networks.inputs.CHANNEL_SETS``.
+    mixture : Mixture
     data : Data
     distillation : Distillation
     members : tuple of str
@@ -151,6 +174,7 @@ class TrainingRecipe:
     options: dict[str, Any] = field(default_factory=dict)
     schedule: Schedule = field(default_factory=Schedule)
     channels: tuple[str, ...] = CHANNELS
+    mixture: Mixture = field(default_factory=Mixture)
     data: Data = field(default_factory=Data)
     distillation: Distillation = field(default_factory=Distillation)
     members: tuple[str, ...] = ()
@@ -174,7 +198,7 @@ def load_training_recipe(path: str | Path) -> TrainingRecipe:
     """
     source = Path(path)
     if source.is_file():
-        text = source.read_text(encoding="utf-8")
+        text = recipe_text(source)
     else:
         shipped = files("coreloss.data") / "recipes" / f"{path}.toml"
         if not shipped.is_file():
@@ -245,12 +269,40 @@ def _from_tables(tables: dict[str, Any], text: str, source: str) -> TrainingReci
         options,
         schedule,
         CHANNEL_SETS[_channels(tables.get("input", {}), source)],
+        _mixture(tables.get("mixture"), simulation, data, source),
         data,
         distillation,
         members if len(members) > 1 and not number else (),
         text,
         source,
     )
+
+
+def _mixture(
+    table: dict[str, Any] | None,
+    main: SimulationRecipe | GaussianRecipe,
+    data: Data,
+    source: str,
+) -> Mixture:
+    if table is None:
+        return Mixture()
+    name, share = table.get("simulation"), table.get("share")
+    known = set(table) == {"simulation", "share"}
+    if not known or not isinstance(name, str) or not isinstance(share, float | int):
+        raise ValueError(
+            f"{source}: [mixture] takes simulation, the name of a recipe, and share, a number"
+        )
+    if not 0 < share < 1:
+        raise ValueError(f"{source}: share is {share}; it must lie between 0 and 1")
+    if data.folder:
+        raise ValueError(f"{source}: [mixture] is for simulated spectra; leave out it or [data]")
+    other = load_recipe(name)
+    unknown = [symbol for symbol in other.elements if symbol not in main.elements]
+    if unknown:
+        raise ValueError(
+            f"{source}: [mixture] holds {', '.join(unknown)}, which [simulation] has no labels for"
+        )
+    return Mixture(other, float(share))
 
 
 def _options(table: dict[str, Any]) -> dict[str, Any]:

@@ -6,20 +6,31 @@ they leave open, is chosen here by the Bayesian or Akaike information criterion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coreloss.energy import Spectra
-from coreloss.simulate.gaussian.shapes import EdgeShape, Peak, Step, onset_of
+from coreloss.edges import edges_of
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.simulate.gaussian.shapes import EdgeShape, Peak, Step, edge_name, onset_of
 
 __all__ = ["FittedEdge", "fit_curve", "fit_edge"]
 
 _CRITERIA = ("bic", "aic")
 _GUESSES_EV = (1.0, 2.5, 6.0, 15.0)  # widths at which a further peak is tried
-_FEWEST = 12  # channels that a background or an edge needs
+_FEWEST = 12  # channels that a background needs; an edge needs twice as many
+_LEAST_TOLERANCE = 0.003  # of the edge's maximum: finer is the detector's gain, not the edge
+_NOISIEST = 0.5  # noise of a channel over the edge's maximum
+_DRIFT_EV = 8.0  # by how much steps may leave the tabulated onsets
+# how far below and above its tabulated onset an edge may rise; the widest chemical shifts are
+# those of sulphates, silicates and tetrahedral borates, up to 9 eV
+_EARLIEST_EV, _LATEST_EV = -8.0, 16.0
+_WORTH_A_NOTE_EV = 4.0
+_POOR, _POOR_SIGMA = 0.05, 3.0  # what is left, over the edge and over the noise, that is told
+_EXPONENTS = (1.0, 5.0)  # of a tail
+_USUAL_FALL = (1.0, 5.5)  # of backgrounds, as powers of the energy
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +58,12 @@ class FittedEdge:
         Root mean square of what is left, over ``scale``.
     jump_ratio : float
         Maximum of the fitted edge over the background at its onset.
+    exponent : float
+        The background's r in A·E^-r.
+    before : (float, float) [eV]
+        Where the background was fitted.
+    notes : tuple of str
+        What was done to the record, and what to look at.
     """
 
     shape: EdgeShape
@@ -59,13 +76,19 @@ class FittedEdge:
     trials: tuple[tuple[int, float], ...]
     residual: float
     jump_ratio: float
+    exponent: float
+    before: tuple[float, float]
+    notes: tuple[str, ...] = ()
 
     def table(self) -> str:
         """The parts of the fit as text."""
         shape = self.shape
         lines = [
-            f"{shape.label} {shape.name!r}: {len(shape.peaks)} peaks by {self.criterion.upper()}, "
+            f"{shape.label} {shape.name!r}: {len(shape.peaks)} "
+            f"peak{'' if len(shape.peaks) == 1 else 's'} by {self.criterion.upper()}, "
             f"jump ratio {self.jump_ratio:.3g}, residual {100 * self.residual:.2g} % of the peak",
+            f"background from {self.before[0]:.5g} to {self.before[1]:.5g} eV, "
+            f"falls as E^-{self.exponent:.2f}",
             f"{'':<8}{'at [eV]':>10}{'height':>10}{'width [eV]':>12}",
         ]
         for step in shape.steps:
@@ -77,6 +100,7 @@ class FittedEdge:
             lines.append(
                 f"{'peak':<8}{peak.centre_ev:>10.2f}{peak.height:>10.4f}{peak.fwhm_ev:>12.2f}"
             )
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -105,8 +129,8 @@ def fit_edge(
         The part of the record that is fitted; it holds the edge's onset.
     background : (float, float) [eV], optional
         Where the power law A·E^-r is fitted; without it up to a tenth of the window's start
-        below the window, or, where the record begins too late, from there to 4 eV below the
-        edge's tabulated onset.
+        (twelve channels at least) below the window, or, where the record begins too late, from
+        there to 4 eV below the edge's tabulated onset.
     name, family, source : str
         Of the shape.
     criterion : str
@@ -116,37 +140,48 @@ def fit_edge(
     Raises
     ------
     ValueError
-        If the record does not hold the window or the edge, or has no edge to fit there.
+        If the record does not hold the window or the edge, has no edge to fit there or one far
+        from its tabulated onset, is too noisy, or has had something subtracted.
     ImportError
         Without SciPy.
     """
     record = spectra.summed()
     energies, counts = record.axis.energies, np.asarray(record.counts, dtype=float)
+    element = edges_of(element)[0].symbol
     onset = onset_of(element, edge)
     low, high = (float(value) for value in window)
-    if not low < onset < high:
-        raise ValueError(
-            f"window {low:g} to {high:g} eV does not hold {element} {edge}, whose onset is at "
-            f"{onset:g} eV"
-        )
-    if low < energies[0] - record.axis.dispersion or high > energies[-1] + record.axis.dispersion:
-        raise ValueError(
-            f"the record runs from {energies[0]:.4g} to {energies[-1]:.4g} eV; it does not hold "
-            f"the window {low:g} to {high:g} eV"
-        )
-    before = background or _before(energies, low, onset)
-    under, power = _power_law(energies, counts, *before)
+    _check_window(record.axis, element, edge, low, high)
+    before = background or _before(record.axis, low, onset)
+    _check_background(before, element, edge, onset)
     inside = (energies >= low) & (energies <= high) & np.isfinite(counts)
     if inside.sum() < 2 * _FEWEST:
-        raise ValueError(f"window {low:g} to {high:g} eV holds {inside.sum()} channels; widen it")
+        raise ValueError(
+            f"window {low:g} to {high:g} eV holds {inside.sum()} channels with a value; at least "
+            f"{2 * _FEWEST} are needed: widen it"
+        )
+    used = inside | ((energies >= before[0]) & (energies <= before[1]))
+    negative = int((counts[used] < 0).sum())
+    if negative > 0.02 * used.sum():
+        raise ValueError(
+            f"{negative} of {used.sum()} channels are below zero; a power law fits counts only: "
+            "give the record as counted, before a background or an offset is subtracted"
+        )
+    under, power = _power_law(energies, counts, *before)
+    if not power > 0:
+        raise ValueError(
+            f"counts rise from {before[0]:g} to {before[1]:g} eV (as E^{-power:.2f}), so that no "
+            "background falls there; choose another range with --background A B"
+        )
     net = counts - under
     noise = _noise_of(net[inside])
+    under_what = f"the background ({before[0]:g} to {before[1]:g} eV, r = {power:.2f})"
+    nothing = (
+        f"nothing rises above {under_what} in the window; check element, window and --background"
+    )
     if not net[inside].max() > 3.0 * noise or noise != noise:
-        raise ValueError(
-            f"nothing rises above the background ({before[0]:g} to {before[1]:g} eV, r = "
-            f"{power:.2f}) in the window; check element, window and --background"
-        )
-    shape, trials = fit_curve(
+        raise ValueError(nothing)
+    free = (energies >= before[0]) & (energies <= before[1]) & np.isfinite(counts)
+    found, trials = fit_curve(
         energies[inside],
         net[inside],
         element,
@@ -157,13 +192,48 @@ def fit_edge(
         end_ev=high,
         criterion=criterion,
         max_peaks=max_peaks,
-        tolerance=noise / float(net[inside].max()),
+        tolerance=max(noise / float(net[inside].max()), _LEAST_TOLERANCE),
+        independent=_independent(net[free] / np.sqrt(np.maximum(under[free], 1e-30))),
     )
+    shape = _as_written(found)
     # the scale of counts, which a shape has not
     unit = shape.intensity(energies[inside])
     scale = float(unit @ net[inside] / (unit @ unit))
+    if not scale > 0:
+        raise ValueError(nothing)
+    if not noise < _NOISIEST * scale:
+        raise ValueError(
+            f"the noise of a channel is {noise / scale:.2g} times the edge that is found over "
+            f"{under_what}; check element and window, or sum more spectra"
+        )
+    notes = [*record.notes]
+    away, foot = shape.onset_ev - onset, 2.0 * record.axis.dispersion
+    if not _EARLIEST_EV - foot < away < _LATEST_EV + foot:
+        raise ValueError(
+            f"what rises in the window does so at {shape.onset_ev:.1f} eV, and {element} {edge} "
+            f"lies at {onset:g} eV; if the record's axis is off, give --shift (about "
+            f"{-away:.0f}), else another window or --background"
+        )
+    if abs(away) > _WORTH_A_NOTE_EV + foot:
+        notes.append(
+            f"the edge rises {abs(away):.1f} eV {'above' if away > 0 else 'below'} its tabulated "
+            f"onset at {onset:g} eV: a chemical shift, or the record's axis is off (--shift)"
+        )
+    if not _USUAL_FALL[0] < power < _USUAL_FALL[1]:
+        notes.append(
+            f"a background that falls as E^-{power:.2f} is unusual: look for another edge in its "
+            "range (--background A B), or an offset in the counts"
+        )
+    if len(shape.peaks) == max_peaks:
+        notes.append(f"{max_peaks} peaks are the most allowed; a narrower window takes fewer")
     fitted = np.where(inside, scale * shape.intensity(energies), 0.0)
     left = (net - fitted)[inside]
+    residual = float(np.sqrt(np.mean(left**2)) / scale)
+    if residual > max(_POOR, _POOR_SIGMA * noise / scale):
+        notes.append(
+            f"what is left is {100 * residual:.2g} % of the peak, far more than noise: look at the "
+            "fit (--plot); the window may begin within an edge, or hold another one"
+        )
     start = float(np.interp(shape.onset_ev, energies, under))
     return FittedEdge(
         shape,
@@ -174,22 +244,75 @@ def fit_edge(
         scale,
         criterion,
         trials,
-        float(np.sqrt(np.mean(left**2)) / scale),
+        residual,
         scale / start,
+        power,
+        before,
+        tuple(notes),
     )
 
 
-def _before(energies: Floats, low: float, onset: float) -> tuple[float, float]:
+def _check_window(axis: EnergyAxis, element: str, edge: str, low: float, high: float) -> None:
+    """Raise ValueError for a window that cannot hold the edge."""
+    onset = onset_of(element, edge)
+    if not low < high:
+        raise ValueError(f"window {low:g} to {high:g} eV: give the lower energy first")
+    if not low < onset < high:
+        raise ValueError(
+            f"window {low:g} to {high:g} eV does not hold {element} {edge}, whose onset is at "
+            f"{onset:g} eV"
+        )
+    first, last = float(axis.energies[0]), float(axis.energies[-1])
+    if low < first - axis.dispersion or high > last + axis.dispersion:
+        raise ValueError(
+            f"the record runs from {first:.4g} to {last:.4g} eV; it does not hold the window "
+            f"{low:g} to {high:g} eV: give one inside"
+        )
+    mine = next(e for e in edges_of(element) if edge in (e.subshell, edge_name(e)))
+    pair = edge_name(mine)
+    if edge != pair and any(
+        low < e.onset_ev < high and e.subshell != edge and edge_name(e) == pair
+        for e in edges_of(element)
+    ):
+        raise ValueError(
+            f"window {low:g} to {high:g} eV holds both edges of {element} {pair}; "
+            f"give --edge {pair}"
+        )
+
+
+def _check_background(before: tuple[float, float], element: str, edge: str, onset: float) -> None:
+    """Raise ValueError for a background range that is none."""
+    if not before[0] < before[1]:
+        raise ValueError(f"--background {before[0]:g} {before[1]:g}: give the lower energy first")
+    if before[1] > onset + _DRIFT_EV:
+        raise ValueError(
+            f"--background {before[0]:g} {before[1]:g} reaches into {element} {edge}, whose onset "
+            f"is at {onset:g} eV; end it below"
+        )
+
+
+def _as_written(shape: EdgeShape) -> EdgeShape:
+    """The shape to the five decimals that a library's file keeps, so that it reads back equal."""
+    return replace(
+        shape,
+        end_ev=round(shape.end_ev, 5),
+        steps=tuple(Step(*(round(v, 5) for v in vars(s).values())) for s in shape.steps),
+        peaks=tuple(Peak(*(round(v, 5) for v in vars(p).values())) for p in shape.peaks),
+    )
+
+
+def _before(axis: EnergyAxis, low: float, onset: float) -> tuple[float, float]:
     """Where the background is fitted if nothing is said."""
-    candidate = (max(float(energies[0]), 0.9 * low), low)
-    if ((energies >= candidate[0]) & (energies <= low)).sum() >= _FEWEST:
-        return candidate
-    return (max(float(energies[0]), low), onset - 4.0)
+    first = float(axis.energies[0])
+    start = max(first, min(0.9 * low, low - _FEWEST * axis.dispersion))
+    if ((axis.energies >= start) & (axis.energies <= low)).sum() >= _FEWEST:
+        return (start, low)
+    return (max(first, low), onset - 4.0)
 
 
 def _power_law(energies: Floats, counts: Floats, low: float, high: float) -> tuple[Floats, float]:
     """A·E^-r fitted to counts between two energies, at all energies, and r."""
-    inside = (energies >= low) & (energies <= high) & (counts > 0)
+    inside = (energies >= max(low, 1.0)) & (energies <= high) & (counts > 0)
     if inside.sum() < _FEWEST:
         raise ValueError(
             f"only {inside.sum()} channels with counts from {low:g} to {high:g} eV to fit the "
@@ -208,6 +331,20 @@ def _noise_of(values: Floats) -> float:
     return float(1.4826 * np.median(np.abs(second - np.median(second))) / np.sqrt(6.0))
 
 
+def _independent(values: Floats) -> float:
+    """Share of values that count as independent where neighbours are alike.
+
+    A detector's point spread makes noise that an information criterion takes for structure;
+    n values of a first-order autoregression with correlation ρ tell as much of their mean as
+    n (1 - ρ)/(1 + ρ) independent ones (Bayley & Hammersley 1946).
+    """
+    if values.size < 2 * _FEWEST:
+        return 1.0
+    rest = values - np.poly1d(np.polyfit(np.arange(values.size), values, 2))(np.arange(values.size))
+    alike = float(rest[1:] @ rest[:-1] / max(rest @ rest, 1e-300))
+    return (1.0 - alike) / (1.0 + alike) if 0.0 < alike < 0.9 else (1.0 if alike <= 0 else 0.05)
+
+
 def fit_curve(
     energies: Floats,
     values: Floats,
@@ -220,8 +357,9 @@ def fit_curve(
     end_ev: float,
     criterion: str = "bic",
     max_peaks: int = 12,
-    tolerance: float = 0.003,
-    drift_ev: float = 8.0,
+    tolerance: float = _LEAST_TOLERANCE,
+    drift_ev: float = _DRIFT_EV,
+    independent: float = 1.0,
 ) -> tuple[EdgeShape, tuple[tuple[int, float], ...]]:
     """Fit steps and Gaussians to a background-subtracted edge.
 
@@ -242,6 +380,8 @@ def fit_curve(
         Standard error of the values over their maximum: the fit need not be better.
     drift_ev : float [eV]
         By how much the steps may leave the tabulated onsets.
+    independent : float
+        Share of the values that are independent of their neighbours.
 
     Returns
     -------
@@ -251,12 +391,14 @@ def fit_curve(
     Raises
     ------
     ValueError
-        For another criterion.
+        For another criterion, or a number of peaks below zero.
     ImportError
         Without SciPy.
     """
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; choose {' or '.join(_CRITERIA)}")
+    if max_peaks < 0:
+        raise ValueError(f"max_peaks is {max_peaks}; it takes no number below zero")
     try:
         from scipy.optimize import least_squares, nnls
     except ModuleNotFoundError:
@@ -266,7 +408,7 @@ def fit_curve(
     scale = float(np.max(values))
     model = _Model(element, edge, energies, drift_ev)
     y = values / scale
-    n = y.size
+    n = independent * y.size
     best: tuple[float, Floats] | None = None
     trials = []
     parameters = model.start(y)
@@ -333,11 +475,15 @@ class _Model:
 
     def bounds(self, number: int) -> tuple[Floats, Floats]:
         """Of the parameters with a number of peaks."""
-        low, high = [0.0, -self.drift, 0.2, 0.0], [3.0, self.drift, 6.0, 8.0]
+        # a channel is the finest that can be told
+        channel = float(np.median(np.diff(self.energies)))
+        sharpest, narrowest = max(0.2, 0.5 * channel), max(0.3, 2.0 * channel)
+        low = [0.0, -self.drift, sharpest, _EXPONENTS[0]]
+        high = [3.0, self.drift, max(6.0, 2.0 * channel), _EXPONENTS[1]]
         span = float(self.energies[-1] - self.energies[0])
         for _ in range(number):
-            low += [float(self.energies[0]), 0.0, 0.3]
-            high += [float(self.energies[-1]), 3.0, max(0.7 * span, 1.0)]
+            low += [float(self.energies[0]), 0.0, narrowest]
+            high += [float(self.energies[-1]), 3.0, max(0.7 * span, 2.0 * narrowest)]
         return np.array(low), np.array(high)
 
     def parts(self, parameters: Floats) -> tuple[tuple[Step, ...], tuple[Peak, ...]]:
