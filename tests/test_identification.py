@@ -244,6 +244,29 @@ def test_network_that_does_not_fit_its_card(step_bundle: Path, tmp_path: Path, o
         coreloss.identify(oxygen[1], oxygen[0], model=folder)
 
 
+def test_a_network_of_another_kind_of_input_is_told(tmp_path: Path, step_bundle: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    (folder / "card.json").write_bytes((step_bundle / "card.json").read_bytes())
+    size = [TensorProto.FLOAT, ["n", "m"]]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["spectrum"], ["logits"])],
+        "flat",
+        [helper.make_tensor_value_info("spectrum", *size)],
+        [helper.make_tensor_value_info("logits", *size)],
+    )
+    versions = [helper.make_opsetid("", 17)]
+    onnx.save(
+        helper.make_model(graph, opset_imports=versions, ir_version=8), str(folder / "model.onnx")
+    )
+    axis = coreloss.EnergyAxis(400.0, 1.0, 300)
+    with pytest.raises(ModelError, match="its card says"):
+        coreloss.identify(np.arange(300.0), axis, model=folder)
+
+
 @pytest.mark.parametrize("size", [800, 1000, 1632])
 def test_packed_network_that_does_not_fit_its_card(tmp_path: Path, oxygen, size: int) -> None:
     """Rows have no length to compare with the card's; half the grid even gives numbers."""

@@ -136,7 +136,7 @@ class ModelBundle:
             )
         session = _session(str(self.path / "model.onnx"), threads)
         expected = session.get_inputs()[0]
-        fits = all(
+        fits = len(expected.shape) == inputs.ndim and all(
             not isinstance(a, int) or a == b
             for a, b in zip(expected.shape[1:], inputs.shape[1:], strict=True)
         )
