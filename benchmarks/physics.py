@@ -33,8 +33,9 @@ from literature import (
 )
 
 from coreloss.atom.cross_section import angular_factor, dsigma_de
+from coreloss.atom.delayed import DELAYED_M45
 from coreloss.simulate.library import edge_library
-from coreloss.simulate.near_edge import DELAYED_M45, GIANT_RESONANCES, WHITE_LINES
+from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
 
 COMMAND = "python benchmarks/physics.py"
 BEAM = {"beam_energy_kev": 200.0, "alpha_mrad": 0.0, "beta_mrad": 10.0}

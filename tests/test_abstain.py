@@ -9,8 +9,14 @@ import pytest
 
 import coreloss
 from coreloss.energy import EnergyAxis
-from coreloss.identification.abstain import reason_to_abstain
-from coreloss.identification.gain_steps import gain_step, without_gain_step
+from coreloss.identification.abstain import reason_to_abstain, surely_judged
+from coreloss.identification.gain_steps import gain_step, without_gain_steps
+
+
+def undone(counts: np.ndarray, axis: EnergyAxis) -> tuple[np.ndarray, str]:
+    """One record without its step of gain, and the note."""
+    out, notes = without_gain_steps(counts[None], axis)
+    return out[0], notes.get(0, "")
 
 
 def _record(axis: EnergyAxis, seed: int = 0) -> np.ndarray:
@@ -26,6 +32,23 @@ def test_ordinary_records_are_judged() -> None:
         assert reason_to_abstain(counts, axis) == ""
         assert reason_to_abstain(counts * 1e-5, axis) == ""
         assert reason_to_abstain(counts - 0.9 * counts.min(), axis) == ""
+
+
+def test_batches_are_looked_at_as_their_records_are() -> None:
+    axis = EnergyAxis(430.0, 1.0, 300)
+    plain, rng = _record(axis), np.random.default_rng(4)
+    full, faint = np.minimum(plain, np.median(plain)), rng.poisson(0.05, 300).astype(float)
+    gap, endless = plain.copy(), plain.copy()
+    gap[:5], endless[-1] = np.nan, np.inf
+    assert surely_judged(np.stack([plain, full, faint, gap, endless]), axis).tolist() == [
+        True,
+        *4 * [False],
+    ]
+    assert reason_to_abstain(full, axis)
+    assert reason_to_abstain(faint, axis)
+    # where the axis itself gives rise to questions each record is asked
+    assert not surely_judged(plain[None], EnergyAxis(-20.0, 1.0, 300)).any()
+    assert not surely_judged(plain[None], EnergyAxis(400.0, 10.0, 300)).any()
 
 
 def test_zero_loss_peak_and_low_losses() -> None:
@@ -87,11 +110,11 @@ def test_a_step_of_gain_is_undone_and_an_edge_is_not() -> None:
     place, ratio = gain_step(joined, axis)
     assert place == 120
     assert ratio == pytest.approx(0.8, rel=0.01)
-    level, note = without_gain_step(joined, axis)
+    level, note = undone(joined, axis)
     assert level == pytest.approx(plain, rel=0.01)
     assert "549.5 eV" in note
     # up, a very sharp edge cannot be excluded
-    up, note = without_gain_step(np.where(np.arange(300) < 120, plain, 1.25 * plain), axis)
+    up, note = undone(np.where(np.arange(300) < 120, plain, 1.25 * plain), axis)
     assert up[-1] == 1.25 * plain[-1]
     assert "a very sharp edge, or" in note
     # an edge rises over a few channels and falls off otherwise than the background
@@ -99,7 +122,7 @@ def test_a_step_of_gain_is_undone_and_an_edge_is_not() -> None:
     edge = rng.poisson(smooth * (1.0 + 0.3 * rise * (axis.energies / 532.0) ** -2))
     for counts in (plain, edge):
         assert gain_step(counts, axis) is None
-        assert without_gain_step(counts, axis)[1] == ""
+        assert undone(counts, axis)[1] == ""
 
 
 def test_a_step_of_gain_is_told(step_bundle: Path) -> None:
@@ -119,3 +142,23 @@ def test_real_records_are_all_judged(real_folder: Path) -> None:
         counts = np.interp(np.arange(good.size), np.flatnonzero(good), spectra.counts[good])
         assert reason_to_abstain(counts, spectra.axis) == "", entry["id"]
         assert gain_step(counts, spectra.axis) is None, entry["id"]
+
+
+def test_steps_of_gain_are_found_in_a_batch_as_one_by_one() -> None:
+    axis = EnergyAxis(400.0, 0.5, 330)  # no whole number of stretches of 60
+    rng = np.random.default_rng(8)
+    plain = rng.poisson(1e6 * (axis.energies / 400.0) ** -3.0, size=(7, axis.size)).astype(float)
+    plain[1, 150:] *= 0.8
+    plain[2, 150:] *= 1.3
+    plain[3, 40] = np.nan
+    plain[4, 200] = -5.0
+    plain[5] = 0.0
+    together, notes = without_gain_steps(plain, axis)
+    assert sorted(notes) == [1, 2]
+    assert "undone" in notes[1]
+    assert "rise" in notes[2]
+    for row, record in enumerate(plain):
+        alone, told = without_gain_steps(record[None], axis)
+        np.testing.assert_array_equal(alone[0], together[row])
+        assert told.get(0) == notes.get(row)
+    np.testing.assert_array_equal(np.delete(together, 1, axis=0), np.delete(plain, 1, axis=0))

@@ -276,7 +276,7 @@ FILES = {
         lambda p: text(p, "key\tvalue\nwidth\t3\nheight\t3\ndepth\t9\noffset\t0\n"),
         "a.rpl",
     ),
-    "complex npy": ("a.npy", lambda p: save(p, COUNTS + 1j), "without an energy axis"),
+    "complex npy": ("a.npy", lambda p: save(p, COUNTS + 1j), "of complex numbers"),
     "three-dimensional npy": (
         "a.npy",
         lambda p: save(p, np.ones((3, 4, 5))),

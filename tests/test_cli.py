@@ -107,6 +107,15 @@ def test_edges_lists_majors_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert "O K" in out
 
 
+def test_elements_may_be_parted_by_commas_and_are_listed_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["edges", "Fe,o", "Fe"]) == 0
+    rows = capsys.readouterr().out
+    assert rows.count("Fe L3") == 1
+    assert rows.count("O K") == 1
+
+
 def test_models_lists_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     assert capsys.readouterr().out.startswith("default")

@@ -33,6 +33,9 @@ MISTAKES = {
     "identify o.csv --plot gone/o.png": "gone: no such folder; make it first",
     "identify o.csv --plot folder --force": "folder: is a folder; give the name of a file",
     "edges Fe --near 532": "give one of them",
+    "edges --near nan": "--near nan: give an energy loss in eV",
+    "edges --near 532 --within -3": "--within -3.0: give a distance in eV",
+    "evaluate manifest.json --out manifest.json --force": "manifest.json: is the manifest itself",
     "edges --near 5 --between 1 2": "give one of them",
     "edges fit o.csv --element O --edge K --window 500 600 --out gone/a.toml": "no such folder",
     "edges fit o.csv --element O --edge K --window 500 600 --plot a.doc": "cannot write a picture",
@@ -134,3 +137,33 @@ def test_closed_and_full_outputs(place: Path) -> None:
             f"{run} {redirection}", shell=True, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stderr) == (code, words)
+
+
+@pytest.mark.parametrize("words", ["folder folder", "folder/run folder", "o.csv folder/run folder"])
+def test_a_bundle_does_not_take_the_place_of_its_run(
+    words: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    (place / "folder" / "run").mkdir()
+    assert main(["export", *words.split(), "--force"]) == 2
+    assert "itself; give the bundle a name" in capsys.readouterr().err
+    assert (place / "folder" / "run").is_dir()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "identify o.csv --plot folder/a.png",
+        "edges fit o.csv --element O --edge K --window 500 600 --out folder/a.toml",
+        "quantify o.csv --out folder/results",
+    ],
+)
+def test_a_folder_that_takes_no_files_is_told_before_work_is_done(
+    words: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the permissions of a folder do not hold for root, as whom tests may run
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda p, mode: Path(p).name != "folder" and allowed(p, mode))
+    assert main(words.split()) == 2
+    assert "folder: may not be written to; give another folder" in capsys.readouterr().err
+    assert list((place / "folder").iterdir()) == []

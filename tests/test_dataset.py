@@ -47,12 +47,19 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def assert_same(ours: Path, theirs: Path, names: Iterable[str]) -> None:
-    """Every data set of these files is the same, number by number."""
+    """Every data set of these files is the same, number by number.
+
+    Signal-to-noise ratios are solutions of equations, whose last bit is not certain.
+    """
     for name in names:
         with h5py.File(ours / name) as one, h5py.File(theirs / name) as two:
             assert set(one) == set(two)
             for key in one:
-                assert one[key][:].tobytes() == two[key][:].tobytes(), (name, key)
+                mine, other = one[key][:], two[key][:]
+                if key == "snr":
+                    np.testing.assert_allclose(mine, other, rtol=1e-5)
+                else:
+                    assert mine.tobytes() == other.tobytes(), (name, key)
 
 
 def test_published_structure(folder: Path) -> None:

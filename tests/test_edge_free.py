@@ -124,3 +124,13 @@ def test_the_answer_tells_of_spikes() -> None:
     result = coreloss.identify(spiked, AXIS, threads=1)
     assert any("single channels far too high" in note for note in result.notes)
     assert result.counts[80] < 1.5 * _background()[80]
+
+
+def test_single_electrons_are_no_spikes() -> None:
+    few = np.random.default_rng(0).poisson(0.4 * np.ones((20, AXIS.size)))
+    for unit in (1.0, 37.5):
+        rows, notes = without_spikes(unit * few, AXIS)
+        assert notes == {}
+        assert (rows == unit * few).all()
+    few[3, 100] = 40
+    assert list(without_spikes(few, AXIS)[1]) == [3]

@@ -9,7 +9,7 @@ import pytest
 
 from coreloss.edges import ELEMENTS
 from coreloss.simulate import SimulationRecipe, load_recipe, simulate, simulate_sample
-from coreloss.simulate.gos import SimulatedBatch
+from coreloss.simulate.batch import SimulatedBatch
 from coreloss.simulate.library import edge_library
 
 

@@ -147,6 +147,20 @@ def test_an_image_counts_as_its_sum(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "note: sum of 12 spectra" in capsys.readouterr().out
 
 
+def test_a_picture_that_fails_leaves_the_library_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device", "fit.png")
+
+    monkeypatch.setattr("coreloss.plot_edges.edge_fit", fails)
+    record, library = written(tmp_path / "mn.csv", counted(1e5)), tmp_path / "own.toml"
+    words = ["edges", "fit", str(record), *MANGANESE, "--out", str(library)]
+    assert main([*words, "--plot", str(tmp_path / "fit.png")]) == 2
+    assert "fit.png: no space left" in capsys.readouterr().err
+    assert not library.exists()
+
+
 def test_a_cosmic_ray_is_no_peak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     counts = counted(1e5)
     counts[270] += 3e6

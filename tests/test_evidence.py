@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,23 @@ from coreloss.cli import main
 from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis
 from coreloss.identification import Identification
-from coreloss.identification.candidates import candidate_sets, likeliest_readings, rivals
+from coreloss.identification.candidates import (
+    CandidateSet,
+    candidate_sets,
+    likeliest_readings,
+    rival_groups,
+    rivals,
+)
 from coreloss.identification.evidence import FEATURES, combined, gather
 from coreloss.identification.judgement import judgement
-from coreloss.identification.physics import binned, columns_of, fit_hypotheses
+from coreloss.identification.physics import (
+    binned,
+    columns_of,
+    designs,
+    fit_hypotheses,
+    problem_of,
+    solutions,
+)
 from coreloss.simulate import simulate_sample
 
 ALL = frozenset(ELEMENTS)
@@ -71,6 +85,46 @@ def test_a_fit_is_not_worse_with_more_columns(ferrite) -> None:
     assert none == pytest.approx(float(bins.rest @ bins.rest))
 
 
+def test_backgrounds_hold_no_direction_of_mere_rounding() -> None:
+    axis = EnergyAxis(400.0, 1.0, 120)
+    rising, falling = 1e4 + 10.0 * np.arange(120.0), 1e4 * (axis.energies / 400.0) ** -3
+    # the power law of what rises is the constant itself
+    assert binned(rising, axis).basis.shape[1] + 1 == binned(falling, axis).basis.shape[1]
+
+
+def test_problems_solved_together_are_solved_as_by_themselves(ferrite) -> None:
+    counts, axis = ferrite
+    bins = binned(counts, axis)
+    shifts = np.array([-3.0, 0.0, 2.0])
+    sets = [columns_of("Fe"), [], columns_of("O"), [*columns_of("Fe"), *columns_of("Ba")]]
+    problems = [problem_of(bins, designs(bins, one, shifts, np.ones(3))) for one in sets]
+    for columns, fits in zip(sets, solutions(problems), strict=True):
+        alone = fit_hypotheses(bins, columns, shifts, np.ones(3))
+        assert fits.chi2 == pytest.approx(alone.chi2, rel=1e-9)
+        assert fits.amplitudes == pytest.approx(alone.amplitudes, abs=1e-9)
+
+
+def test_ratios_are_those_of_fits_without_the_element(ferrite) -> None:
+    counts, axis = ferrite
+    proof = gather(counts, axis, _network(Fe=0.9, O=0.9, Ba=0.3), ALL, 0.5)
+    bins = binned(counts, axis)
+
+    def chi2(*symbols: str) -> float:
+        columns = [
+            column
+            for symbol in symbols
+            for column in columns_of(symbol)
+            if bins.energies[0] < column.onset_ev < bins.energies[-1]
+        ]
+        return float(fit_hypotheses(bins, columns, np.zeros(1), np.ones(1)).chi2[0])
+
+    full = chi2("Fe", "O", "Ba")
+    unit = max(1.0, full / bins.counts.size)
+    for symbol, others in (("Fe", "O Ba"), ("O", "Fe Ba"), ("Ba", "Fe O")):
+        expected = (chi2(*others.split()) - full) / unit
+        assert proof.elements[symbol].likelihood_ratio == pytest.approx(expected, abs=1e-3)
+
+
 def test_rejected_candidates_are_explained(ferrite) -> None:
     counts, axis = ferrite
     proof = gather(counts, axis, _network(Fe=0.9, O=0.9, Sb=0.3, F=0.3), ALL, 0.5)
@@ -119,27 +173,34 @@ def test_rivals_share_an_energy() -> None:
 def test_sets_hold_the_least_members_that_suffice() -> None:
     axis = EnergyAxis(60.0, 1.0, 200)
     values = _network(Pr=0.55, Nd=0.42, Sm=0.031, Si=0.97)
-    (group,) = candidate_sets(values, ALL, axis, 0.5, weight=0.9, least=0.0)
+    groups = rival_groups(values, ALL, axis)
+    (group,) = candidate_sets(values, groups, 0.5, weight=0.9, least=0.0)
     assert group.members == ("Pr", "Nd")
     # at least as probable as its likeliest member; how much more is fitted
     assert 0.55 < group.probability < 1.0
     assert sum(group.weights) == pytest.approx(1.0)
     assert str(group) == f"Pr or Nd ({group.probability:.2f} together)"
-    assert candidate_sets(values, ALL, axis, 0.5, weight=0.9, least=0.999) == ()
+    assert candidate_sets(values, groups, 0.5, weight=0.9, least=0.999) == ()
     # one of them clear, or both: nothing is open
-    assert candidate_sets(_network(Pr=0.99, Nd=0.01), ALL, axis, 0.5, weight=0.9) == ()
-    assert candidate_sets(_network(Pr=0.99, Nd=0.98), ALL, axis, 0.5, weight=0.9) == ()
+    for nd in (0.01, 0.98):
+        values = _network(Pr=0.99, Nd=nd)
+        assert candidate_sets(values, rival_groups(values, ALL, axis), 0.5, weight=0.9) == ()
 
 
 def test_the_likeliest_of_readings_that_exclude_each_other_is_named() -> None:
     axis = EnergyAxis(60.0, 1.0, 200)
-    (group,) = likeliest_readings(_network(Pr=0.45, Nd=0.40, Si=0.97), ALL, axis, 0.5)
+
+    def likeliest(**of: float) -> tuple[CandidateSet, ...]:
+        values = _network(**of)
+        return likeliest_readings(values, rival_groups(values, ALL, axis), 0.5)
+
+    (group,) = likeliest(Pr=0.45, Nd=0.40, Si=0.97)
     assert group.members == ("Pr", "Nd")
     # "none of them" is more probable than either
-    assert likeliest_readings(_network(Pr=0.25, Nd=0.20), ALL, axis, 0.5) == ()
+    assert likeliest(Pr=0.25, Nd=0.20) == ()
     # one is found already, or nobody else could be meant
-    assert likeliest_readings(_network(Pr=0.55, Nd=0.40), ALL, axis, 0.5) == ()
-    assert likeliest_readings(_network(Pr=0.45), ALL, axis, 0.5) == ()
+    assert likeliest(Pr=0.55, Nd=0.40) == ()
+    assert likeliest(Pr=0.45) == ()
 
 
 def test_an_open_reading_is_found_and_says_what_else_it_could_be() -> None:
@@ -152,7 +213,7 @@ def test_an_open_reading_is_found_and_says_what_else_it_could_be() -> None:
         axis,
         np.ones(200),
         frozenset(ALL),
-        open=likeliest_readings(values, ALL, axis, 0.5),
+        open=likeliest_readings(values, rival_groups(values, ALL, axis), 0.5),
     )
     assert result.found == ("Si", "Pr")
     said = {entry["symbol"]: entry for entry in result.to_dict()["elements"]}
@@ -169,3 +230,25 @@ def test_probability_is_kept_in_the_answer(ferrite, step_bundle: Path) -> None:
     assert result.evidence is not None
     for symbol, element in result.evidence.elements.items():
         assert result.probabilities[symbol] == element.probability
+
+
+def test_probabilities_above_the_threshold_are_not_called_below_it(ferrite) -> None:
+    counts, axis = ferrite
+    proof = gather(counts, axis, _network(Fe=0.9, O=0.9), ALL, 0.5)
+    chances = _network(Fe=0.7, Ba=0.2)
+    for edge, said in (
+        (0.1, "possible, if there is an edge at all: Fe 70 %, Ba 20 %"),
+        (0.99, "possible, below the threshold of 50 %: Ba 20 %"),
+    ):
+        result = Identification(
+            chances, 0.5, "x", axis, counts, ALL, evidence=replace(proof, edge=edge)
+        )
+        assert said in result.table()
+
+
+def test_steps_of_the_zero_loss_belong_to_no_element(ferrite) -> None:
+    counts, axis = ferrite
+    proof = gather(counts, axis, _network(Fe=0.9, O=0.9), ALL, 0.5)
+    stepped = replace(proof, counts=proof.counts + 1e5 * (proof.energies > 500.0))
+    assert "a step near 50" in stepped.unexplained([])
+    assert replace(stepped, energies=proof.energies - 490.0).strongest_rest[0] > 30.0

@@ -84,6 +84,22 @@ def test_active_set_satisfies_the_optimality_conditions(seed: int, p: int, n: in
     assert np.abs(slope * x).max() < 1e-6
 
 
+def test_shapes_that_are_nearly_each_other_s_sums_have_a_solution() -> None:
+    """The N4,5 edges of lanthanides beside each other: exchanges of many at once never end."""
+    optimize = pytest.importorskip("scipy.optimize")
+    rng = np.random.default_rng(3)
+    channel, onset = np.arange(90.0), np.linspace(40.0, 46.0, 30)
+    matrix = 1.0 / (1.0 + np.exp(-(channel[:, None] - onset) / 6.0))
+    y = matrix @ rng.random((30, 8)) + rng.normal(size=(90, 8))
+    y[:, 4:] -= 20.0
+    gram = np.repeat((matrix.T @ matrix)[:, :, None], 8, axis=2)
+    x = non_negative_solutions(gram, matrix.T @ y)
+    ours = ((y - matrix @ x) ** 2).sum(axis=0)
+    theirs = np.array([optimize.nnls(matrix, one, maxiter=3000)[1] ** 2 for one in y.T])
+    assert (x >= 0).all()
+    assert ours == pytest.approx(theirs, rel=1e-6)
+
+
 def test_variables_may_be_let_negative() -> None:
     rng = np.random.default_rng(4)
     matrix = rng.normal(size=(30, 20, 5))

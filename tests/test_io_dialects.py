@@ -33,6 +33,8 @@ def german(number: float) -> str:
 TEXTS = {
     "semicolons and decimal commas": (HEAD + rows(";", comma=True), "utf-8"),
     "Latin-1": (HEAD + rows(";", comma=True), "latin-1"),
+    "UTF-16, no mark": (HEAD.replace(";", "\t") + rows("\t"), "utf-16-le"),
+    "UTF-16, other order, no mark": (rows(","), "utf-16-be"),
     "UTF-16": (HEAD.replace(";", "\t") + rows("\t"), "utf-16"),
     "byte order mark": ("\ufeff" + HEAD + rows(";"), "utf-8"),
     "tabs and decimal commas": (rows("\t", comma=True), "utf-8"),

@@ -21,7 +21,8 @@ from literature import (
 )
 
 from coreloss.atom.cross_section import angular_factor, dsigma_de
-from coreloss.simulate.near_edge import DELAYED_M45, GIANT_RESONANCES, WHITE_LINES
+from coreloss.atom.delayed import DELAYED_M45
+from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
 from coreloss.simulate.recipe import load_recipe
 
 

@@ -83,7 +83,7 @@ def test_the_card_tells_of_both_forward_models(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     present = rng.uniform(size=(400, len(recipe.simulation.elements))) < 0.1
     logits = np.where(present, 2.0, -2.0) + rng.normal(size=present.shape)
-    card = _card(recipe, "mixed", "1", {"spectra": 64}, logits, present)
+    card = _card(recipe, "mixed", "1", [{"spectra": 64}], logits, present)
     told = json.loads(json.dumps(card))["training"]
     assert told["simulation"]["empty_fraction"] == 0.0
     assert told["mixture"]["share"] == 0.25
@@ -112,3 +112,29 @@ def test_mixture_needs_labels_for_its_elements(tmp_path: Path) -> None:
     text = '[simulation]\nbase = "kong2022"\n[mixture]\nsimulation = "default"\nshare = 0.5\n'
     with pytest.raises(ValueError, match="no labels for"):
         load_training_recipe(recipe_file(tmp_path, text))
+
+
+def test_recipes_are_looked_for_beside_the_recipe_that_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name, base, fraction in (("own", "default", 0.25), ("more", "parts/own.toml", 0.5)):
+        place = tmp_path / ("parts" if name == "own" else "")
+        text = f'[simulation]\nbase = "{base}"\nempty_fraction = {fraction}\n'
+        (place / f"{name}.toml").write_text(text, encoding="utf-8")
+    text = TEXT.format(share=0.5).replace("kong2022", "more.toml")
+    recipe = load_training_recipe(
+        recipe_file(tmp_path, text.replace('base = "default"', 'base = "parts/own.toml"'))
+    )
+    assert recipe.mixture.simulation is not None
+    assert recipe.mixture.simulation.empty_fraction == 0.5
+    # the working directory, too, as for a run's own copy of its recipe
+    (tmp_path / "elsewhere" / "here.toml").write_text(text, encoding="utf-8")
+    outer = recipe_file(tmp_path, TEXT.format(share=0.5).replace("kong2022", "here.toml"))
+    mixed = load_training_recipe(outer).mixture.simulation
+    assert mixed is not None
+    assert mixed.empty_fraction == 0.0
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.toml: no such recipe file"):
+        load_training_recipe(recipe_file(tmp_path, text.replace("more", "nowhere")))

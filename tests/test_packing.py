@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coreloss.networks.packing import pack
+from coreloss.networks.packing import Packing, pack, pack_tightly
 
 
 @st.composite
@@ -22,8 +22,15 @@ def coverages(draw: st.DrawFn) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(covered=coverages())
 def test_every_unit_stands_in_one_place_and_records_keep_apart(covered: np.ndarray) -> None:
+    plan, tight = pack(covered), pack_tightly(covered)
+    assert tight.rows * tight.width <= plan.rows * plan.width
+    for one in (plan, tight):
+        check(covered, one)
+
+
+def check(covered: np.ndarray, plan: Packing) -> None:
+    """Every unit in one place, records apart, in one piece and in order."""
     n, units = covered.shape
-    plan = pack(covered)
     assert plan.width <= units
     assert sorted(plan.home) == np.flatnonzero(covered).tolist()
     assert np.unique(plan.place).size == plan.place.size
@@ -52,6 +59,16 @@ def test_short_records_need_few_rows() -> None:
     # four of ten units and their gaps in fifty, and each 16 records by themselves
     assert pack(covered).rows == 4 + 4 + 2
     assert pack(covered[:1]).width == 10
+
+
+def test_rows_for_inference_are_no_wider_than_their_records() -> None:
+    covered = np.zeros((45, 50), dtype=bool)
+    covered[:, 10:39] = True
+    plan = pack_tightly(covered)
+    assert (plan.rows, plan.width) == (45, 29)
+    covered[:, 18:] = False
+    # gaps between records cost more than rows
+    assert (pack_tightly(covered).rows, pack_tightly(covered).width) == (45, 8)
 
 
 def test_halves_of_a_batch_have_the_rows_of_the_whole() -> None:

@@ -174,6 +174,18 @@ def test_low_losses_that_do_not_fit_are_refused() -> None:
         quantify(image, ["B"], **MICROSCOPE)
 
 
+def test_a_saturated_low_loss_is_told_and_gives_no_areal_density() -> None:
+    image = Spectra(image_counts(), AXIS)
+    full = Spectra(np.minimum(low_loss_counts(), 20_000.0), LOW_AXIS)
+    told = quantify(image, ["O", "Ti"], low_loss=full, **MICROSCOPE).notes
+    assert any(note.startswith("the low loss is saturated") for note in told)
+    with pytest.raises(ValueError, match="zero-loss peak is saturated"):
+        quantify(image, ["O", "Ti"], low_loss=full, exposure_ratio=100.0, **MICROSCOPE)
+    fine = Spectra(low_loss_counts(), LOW_AXIS)
+    told = quantify(image, ["O", "Ti"], low_loss=fine, exposure_ratio=100.0, **MICROSCOPE).notes
+    assert not any("saturated" in note for note in told)
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("stem", "shift", "stretch", "ratio", "truth", "within"),

@@ -19,9 +19,12 @@ pytest.importorskip("safetensors")
 from safetensors.torch import load_file, save_file  # noqa: E402
 from tiny_training import tiny_recipe, weights  # noqa: E402
 
+from coreloss.cli import main  # noqa: E402
+from coreloss.identification import load_model  # noqa: E402
 from coreloss.networks import build  # noqa: E402
 from coreloss.training import checkpoint, export, export_bundle, train  # noqa: E402
 from coreloss.training.calibration import platt  # noqa: E402
+from coreloss.training.loop import build_network  # noqa: E402
 from coreloss.training.loss import ambiguity_weights, multilabel_loss, soft_f1  # noqa: E402
 from coreloss.training.metrics import (  # noqa: E402
     balanced_threshold,
@@ -196,6 +199,31 @@ def test_weights_that_cannot_be_exported_are_told(recipe: Path, tmp_path: Path) 
         with pytest.raises(ValueError, match=r"mean\.safetensors: is damaged"):
             use()
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_bundle_may_have_the_mean_of_the_weights_of_runs(recipe: Path, tmp_path: Path) -> None:
+    first, second, bundle = tmp_path / "first", tmp_path / "second", tmp_path / "bundle"
+    train(recipe, first, threads=1, quiet=True, max_minutes=0.0)
+    train(recipe, second, threads=1, quiet=True, max_minutes=0.0, start_from=first)
+    one, other = weights(first, "mean"), weights(second, "mean")
+    assert any(not np.allclose(one[k], other[k]) for k in one)
+    arguments = ["export", str(first), str(second), str(bundle), "--mean-weights"]
+    assert main(arguments) == 0
+    model = load_model(bundle)
+    seen = [checkpoint.latest(r) for r in (first, second)]
+    spectra = [json.loads((c / "state.json").read_text())["spectra"] for c in seen]
+    assert model.card["training"]["mean_of_weights_at"] == [spectra[0], sum(spectra)]
+    network = build_network(load_training_recipe(recipe))
+    network.load_state_dict(
+        {k.removeprefix("mean "): (one[k].double() + other[k]).div(2).to(one[k]) for k in one}
+    )
+    inputs = np.random.default_rng(4).normal(size=(3, len(model.channels), model.grid.size))
+    inputs = inputs.astype(np.float32)
+    with torch.no_grad():
+        expected = network.eval()(torch.as_tensor(inputs)).numpy()
+    np.testing.assert_allclose(model.logits(inputs), expected, atol=0.02)
+    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
+        export_bundle(second, tmp_path / "none", with_weights_of=[tmp_path / "missing"])
 
 
 def test_plateau_halves_the_rate_and_stops_for_good(recipe: Path, tmp_path: Path) -> None:

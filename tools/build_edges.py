@@ -51,7 +51,7 @@ def shape(z: int, shell: str) -> str:
         ("white_lines", ("M2", "M3"), range(37, 47)),
         ("white_lines", ("M4", "M5"), range(55, 71)),
         ("delayed", ("M4", "M5"), range(1, 120)),
-        ("resonance", ("N4", "N5"), range(55, 71)),
+        ("resonance", ("N4", "N5"), range(51, 71)),
         ("delayed", ("N4", "N5"), range(71, 84)),
         ("white_lines", ("N4", "N5"), (90, 92)),
         ("delayed", ("N6", "N7"), range(1, 120)),

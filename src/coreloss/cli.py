@@ -64,6 +64,8 @@ def _check(options: argparse.Namespace) -> None:
         ("threads", lambda x: x >= 0, "give a number of threads, 0 for all"),
         ("seed", lambda x: x >= 0, "give a whole number from 0 on"),
         ("max_minutes", lambda x: x >= 0, "give a time in minutes"),
+        ("near", lambda x: 0.0 < x < float("inf"), "give an energy loss in eV"),
+        ("within", lambda x: x >= 0.0, "give a distance in eV"),
     ):
         value = getattr(options, name, None)
         if value is not None and not allowed(value):
@@ -116,7 +118,12 @@ def _parser() -> argparse.ArgumentParser:
 
     add_commands(commands)
 
-    command = commands.add_parser("edges", help="look edges up")
+    command = commands.add_parser(
+        "edges",
+        help="look edges up",
+        epilog="'coreloss edges fit --help' and 'coreloss edges library --help' tell of libraries "
+        "of edge shapes.",
+    )
     command.add_argument("symbol", nargs="*", help="element symbols")
     command.add_argument("--near", type=float, metavar="EV", help="edges near an energy loss")
     command.add_argument(
@@ -261,7 +268,8 @@ def _edges(options: argparse.Namespace) -> int:
                 f"no edge between {start:g} and {end:g} eV; the table covers 30 to 3300"
             )
     elif options.symbol:
-        found = tuple(edge for symbol in options.symbol for edge in edges_of(symbol))
+        symbols = dict.fromkeys(s.title() for word in options.symbol for s in word.split(",") if s)
+        found = tuple(edge for symbol in symbols for edge in edges_of(symbol))
     else:
         raise CommandError(
             "name elements ('coreloss edges Fe O') or an energy ('--near 532', '--between 500 600')"
@@ -333,12 +341,13 @@ def _edges_fit(options: argparse.Namespace) -> int:
     except ValueError as error:
         sentence = _sentence(error)
         raise CommandError(sentence if str(file) in sentence else f"{file}: {sentence}") from None
-    if options.out:
-        write_shapes([*kept, result.shape], options.out, force=True)
+    # the picture first: one that fails leaves the library as it was
     if options.plot:
         from coreloss.plot_edges import edge_fit
 
         edge_fit(result, options.plot)
+    if options.out:
+        write_shapes([*kept, result.shape], options.out, force=True)
     print(result.table())
     if options.out:
         print(f"wrote {options.out}, {len(kept) + 1} shapes")

@@ -79,6 +79,11 @@ def add_commands(commands: Any) -> None:
     command.add_argument("bundle_dir", metavar="BUNDLE")
     command.add_argument("--name", default="default")
     command.add_argument("--model-version", default="1", metavar="V")
+    command.add_argument(
+        "--mean-weights",
+        action="store_true",
+        help="one network with the mean of the weights of runs that began with each other's",
+    )
     command.add_argument("--force", action="store_true", help="replace an existing bundle")
     command.set_defaults(run=_export)
 
@@ -124,6 +129,8 @@ def keep(path: str | Path | None, force: bool, *, picture: bool = False) -> None
         raise CommandError(f"{path}: is a folder; give the name of a file")
     if Path(path).exists() and not force:
         raise CommandError(f"{path}: exists already; give --force to overwrite it")
+    if not os.access(Path(path).parent, os.W_OK):
+        raise CommandError(f"{Path(path).parent}: may not be written to; give another folder")
 
 
 def _folder(path: str) -> str:
@@ -159,6 +166,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from coreloss.simulate import load_recipe
 
     keep(options.out, options.force)
+    if options.out and Path(options.out).resolve() == Path(options.what).resolve():
+        raise CommandError(f"{options.out}: is the manifest itself; give the report a name")
     for path in (options.plot, options.confusion, options.occurrence):
         keep(path, options.force, picture=True)
     manifest = options.what.endswith(".json")
@@ -269,6 +278,11 @@ def _train(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     _need_torch()
+    bundle = Path(options.bundle_dir).resolve()
+    for run in map(Path, options.run_dir):
+        # replacing it with --force would delete the run before its checkpoints, or with them
+        if bundle == run.resolve() or bundle in run.resolve().parents:
+            raise CommandError(f"{options.bundle_dir}: holds {run} itself; give the bundle a name")
     from coreloss.training import export_all
 
     path = export_all(
@@ -277,6 +291,7 @@ def _export(options: argparse.Namespace) -> int:
         name=options.name,
         version=options.model_version,
         force=options.force,
+        mean_weights=options.mean_weights,
     )
     print(f"wrote {path}")
     return 0

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EnergyAxis", "Spectra"]
+__all__ = ["EnergyAxis", "Spectra", "filled", "total_of"]
+
+# rounds until the common shape of spectra and their strengths agree, and how well
+_ROUNDS, _AGREED = 100, 1e-5
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,65 @@ class Spectra:
             )
 
     def summed(self) -> Spectra:
-        """One spectrum, (n_energy,): the sum over every navigation axis, NaN counted as 0."""
+        """One spectrum, (n_energy,): the sum over every navigation axis.
+
+        Channels that some spectra lack (NaN) are made up for by `filled`, as the sum would
+        step where they begin.
+        """
         if self.counts.ndim == 1:
             return self
         pixels = self.counts.reshape(-1, self.axis.size)
-        total = np.nansum(pixels, axis=0, dtype=float)
-        total[~np.isfinite(pixels).any(axis=0)] = np.nan
         note = f"sum of {pixels.shape[0]} spectra"
-        return replace(self, counts=total, notes=(*self.notes, note))
+        return replace(self, counts=total_of(pixels), notes=(*self.notes, note))
+
+
+def filled(counts: NDArray[Any], like: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Spectra whose unrecorded channels hold what the other spectra say of them.
+
+    Spectra aligned to each other or cut in part lack some channels (NaN). A plain sum of such
+    spectra has a step where the missing ones begin, and a step looks like an edge. Each gap
+    gets the common shape of all spectra times the strength of its own: the rank-one model
+    fitted to the channels that are there.
+
+    Parameters
+    ----------
+    counts : ndarray, (n, n_energy)
+    like : ndarray, (m, n_energy), optional
+        Further spectra that tell the shape.
+
+    Returns
+    -------
+    ndarray, (n, n_energy)
+        As given where nothing is to be filled. Channels that no spectrum holds and spectra
+        that hold nothing stay NaN.
+    """
+    known = np.isfinite(counts)
+    if known.all():
+        return counts
+    every = np.asarray(counts if like is None else np.concatenate([counts, like]), dtype=float)
+    held = np.isfinite(every)
+    told = held.any(axis=0)
+    partly = known.any(axis=1) & ~known[:, told].all(axis=1)
+    if not partly.any():
+        return counts
+    values = np.where(held, every, 0.0)
+    own, strength = values.sum(axis=1), values.sum(axis=1) / np.maximum(held.sum(axis=1), 1)
+    for _ in range(_ROUNDS):
+        weight = np.maximum(strength, 0.0) @ held
+        shape = np.where(weight > 0, values.sum(axis=0) / np.where(weight > 0, weight, 1.0), 0.0)
+        share = held @ shape
+        before, strength = strength, np.where(share > 0, own / np.where(share > 0, share, 1.0), 0.0)
+        if np.abs(strength - before).max() <= _AGREED * np.abs(strength).mean():
+            break
+    out = every[: counts.shape[0]].copy()
+    rows = np.flatnonzero(partly)
+    made = np.where(told, strength[rows, None] * shape, np.nan)
+    out[rows] = np.where(known[rows], out[rows], made)
+    return out.astype(counts.dtype, copy=False)
+
+
+def total_of(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """The sum of spectra (n, n_energy), (n_energy,), gaps `filled`; NaN where none holds one."""
+    known = np.isfinite(counts).any(axis=0)
+    total = np.nansum(filled(counts), axis=0, dtype=float)
+    return np.where(known, total, np.nan)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreloss.energy import Spectra
+from coreloss.energy import Spectra, total_of
 from coreloss.identification import Identification, identify_spectra
 from coreloss.io import ReadError, from_signal
 from coreloss.io.signals import declared_axis, described
@@ -68,13 +68,8 @@ def identify(signal: Any, **options: Any) -> Identification:
     ReadError, SpectrumError
     """
     image = _image(signal)
-    total = np.zeros(image.axis.size)
-    known = np.zeros(image.axis.size, dtype=bool)
-    for block in image.blocks():
-        counts = image.read(block)
-        known |= np.isfinite(counts).any(axis=0)
-        total += np.nan_to_num(counts.astype(float)).sum(axis=0)
-    record = Spectra(np.where(known, total, np.nan), image.axis, image.metadata, image.notes)
+    total = total_of(np.stack([total_of(image.read(block)) for block in image.blocks()]))
+    record = Spectra(total, image.axis, image.metadata, image.notes)
     result = identify_spectra(record, **options)[0]
     _remember(signal, result.found)
     return result

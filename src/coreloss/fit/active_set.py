@@ -9,8 +9,11 @@ __all__ = ["factorised", "non_negative_solutions", "solved"]
 
 _TOLERANCE = 1e-9
 _FULL_EXCHANGES = 3
-_RANDOM_ROUNDS = 60
-_LAST_ROUND = 400
+_ROUNDS = 10
+# share of the variables up to which only those in use are gathered
+_MOSTLY = 0.7
+# of single exchanges, which end by themselves but for rounding: so many for each variable
+_LEAST_SINGLE_ROUNDS, _SINGLE_ROUNDS = 100, 10
 # columns from which LAPACK on each system is faster than array operations over all, and
 # systems up to which it is
 _LARGE = 32
@@ -53,16 +56,33 @@ def solved(lower: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np
 def masked(matrix: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Matrices (p, p, n) with the rows and columns not chosen (p, n) put to those of unity."""
     out = np.where(chosen[:, None] & chosen[None], matrix, 0.0)
-    p = matrix.shape[0]
-    out[np.arange(p), np.arange(p)] = np.where(chosen, matrix[np.arange(p), np.arange(p)], 1.0)
+    place = np.arange(matrix.shape[0])
+    out[place, place] = np.where(chosen, matrix[place, place], 1.0)
     return out
 
 
-def _restricted(matrix: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+def _restricted(
+    matrix: NDArray[np.float64], right: NDArray[np.float64], chosen: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Solutions (p, n) of n systems for the variables chosen (p, n), the others being zero."""
+    p, n = right.shape
+    most = int(chosen.sum(axis=0).max(initial=0))
+    if most > _MOSTLY * p:
+        return _each(masked(matrix, chosen), np.where(chosen, right, 0.0))
+    # as many rows and columns as any of the systems has
+    order = np.argsort(~chosen, axis=0, kind="stable")[:most]
+    system = np.arange(n)
+    part = masked(matrix[order[:, None], order[None], system], chosen[order, system])
+    out = np.zeros((p, n))
+    out[order, system] = _each(part, np.where(chosen, right, 0.0)[order, system])
+    return out
+
+
+def _each(matrix: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solutions (p, n) of n systems; large or few ones one by one, whose p steps cost more."""
     if matrix.shape[0] >= _LARGE or matrix.shape[2] <= _FEW:
         try:
-            found = np.linalg.solve(np.moveaxis(matrix, 2, 0), right.T[..., None])
+            found = np.linalg.solve(matrix.transpose(2, 0, 1), right.T[..., None])
             return np.ascontiguousarray(found[..., 0].T)
         except np.linalg.LinAlgError:  # collinear beyond rounding: pivots need their floor
             pass
@@ -79,11 +99,12 @@ def non_negative_solutions(
 ) -> NDArray[np.float64]:
     """Minimise ½ xᵀGx - bᵀx over x ≥ 0 for n problems together.
 
-    Block principal pivoting: all variables of the wrong sign change sides at once; where that
-    does not reduce their number, a random half of them while they are more than three, which
-    nearly always breaks a cycle, else the last alone, which ends (J. Kim, H. Park, SIAM J. Sci.
-    Comput. 33, 3261 (2011), algorithm 2). Every round solves the problems not yet finished.
-    The random numbers are the same in every call.
+    Block principal pivoting (J. Kim, H. Park, SIAM J. Sci. Comput. 33, 3261 (2011), algorithm
+    2): all variables of the wrong sign change sides at once; where that does not reduce their
+    number, the last alone. What does not end within ten rounds, as with columns that are nearly
+    one another's sums, ends by the active set method, which lowers the sum of squares with
+    every exchange (C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974, chapter
+    23). Every round solves the problems not yet finished.
 
     Parameters
     ----------
@@ -102,11 +123,11 @@ def non_negative_solutions(
     ndarray, (p, n)
     """
     p, n = right.shape
-    diagonal = gram[np.arange(p), np.arange(p)]
-    scale = 1.0 / np.sqrt(np.maximum(diagonal, 1e-300))
+    place = np.arange(p)
+    scale = 1.0 / np.sqrt(np.maximum(gram[place, place], 1e-300))
     gram = gram * scale[:, None] * scale[None]
     # collinear columns (two elements with one shape in the window) share their amount
-    gram[np.arange(p), np.arange(p)] = 1.0 + 1e-12
+    gram[place, place] = 1.0 + 1e-12
     right = right * scale
     may = np.ones((p, n), dtype=bool)
     if allowed is not None:
@@ -117,10 +138,10 @@ def non_negative_solutions(
     fewest = np.full(n, p + 1)
     patience = np.full(n, _FULL_EXCHANGES)
     left = np.arange(n)
-    rng = np.random.default_rng(0)
-    for number_of_round in range(_LAST_ROUND):
-        g, b, inside, open_ = gram[..., left], right[:, left], passive[:, left], may[:, left]
-        values = _restricted(masked(g, inside), np.where(inside, b, 0.0))
+    problem = gram, right, passive, may
+    for _ in range(_ROUNDS):
+        g, b, inside, open_ = problem
+        values = _restricted(g, b, inside)
         slope = np.einsum("ijn,jn->in", g, values) - b
         size = np.abs(b).max(axis=0) * _TOLERANCE
         wrong = (bound & inside & (values < -size)) | (open_ & ~inside & (slope < -size))
@@ -128,14 +149,65 @@ def non_negative_solutions(
         x[:, left] = values
         unfinished = number > 0
         if not unfinished.any():
+            left = left[:0]
             break
         better = number < fewest[left]
         fewest[left] = np.where(better, number, fewest[left])
         patience[left] = np.where(better, _FULL_EXCHANGES, patience[left] - 1)
         last = p - 1 - np.argmax(wrong[::-1], axis=0)
-        some = (np.arange(p)[:, None] == last) & wrong
-        if number_of_round < _RANDOM_ROUNDS:
-            some |= wrong & (rng.random(wrong.shape) < 0.5) & (number > 3)
-        passive[:, left] ^= np.where(patience[left] >= 0, wrong, some)
-        left = left[unfinished]
+        some = (place[:, None] == last) & wrong
+        inside = inside ^ np.where(patience[left] >= 0, wrong, some)
+        problem = g, b, inside, open_
+        if not unfinished.all():
+            left = left[unfinished]
+            problem = (
+                g[..., unfinished],
+                b[:, unfinished],
+                inside[:, unfinished],
+                open_[:, unfinished],
+            )
+    if left.size:
+        x[:, left] = _one_by_one(*problem, bound)
     return np.asarray(np.where(bound, np.maximum(x, 0.0), x) * scale)
+
+
+def _one_by_one(
+    gram: NDArray[np.float64],
+    right: NDArray[np.float64],
+    passive: NDArray[np.bool_],
+    may: NDArray[np.bool_],
+    bound: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Solutions (p, n) by single exchanges, from a guess of the variables that are positive.
+
+    Of a solution that leaves the bounds only the part up to the first of them is taken, and the
+    variable there goes; within them the one that lowers the sum of squares most steeply comes.
+    The first step, from zero, takes out all that are negative.
+    """
+    p, n = right.shape
+    out = np.zeros((p, n))
+    left, x = np.arange(n), np.zeros((p, n))
+    size = np.abs(right).max(axis=0) * _TOLERANCE
+    for _ in range(_LEAST_SINGLE_ROUNDS + _SINGLE_ROUNDS * p):
+        values = _restricted(gram, right, passive)
+        low = bound & passive & (values <= 0)
+        way = np.where(low, x / np.where(low, np.maximum(x - values, 1e-300), 1.0), 1.0)
+        part = way.min(axis=0)
+        x = x + part * (values - x)
+        gone = low & (way <= part)
+        x[gone] = 0.0
+        passive = passive & ~gone
+        slope = np.einsum("ijn,jn->in", gram, x) - right
+        down = may & ~passive & (slope < -size) & ~low.any(axis=0)
+        steepest = np.argmin(np.where(down, slope, np.inf), axis=0)
+        passive = passive | ((np.arange(p)[:, None] == steepest) & down)
+        going = low.any(axis=0) | down.any(axis=0)
+        if not going.all():
+            out[:, left[~going]] = x[:, ~going]
+            left, size = left[going], size[going]
+            if not left.size:
+                return out
+            gram, right, x = gram[..., going], right[:, going], x[:, going]
+            passive, may = passive[:, going], may[:, going]
+    out[:, left] = x
+    return out

@@ -1,9 +1,7 @@
 """Oscillator strengths with the delayed M4,5 edges of As to Xe and Hf to Bi as in solids.
 
-An unrelaxed atom whose continuum begins at the solid's onset has these maxima 8 to 37 eV too
-early and the first 100 eV up to twice too strong. What photo-absorption of the elements says
-instead is in `coreloss.simulate.near_edge.DELAYED_M45`: a stretch k of the energy above the
-onset and a strength s,
+What photo-absorption of the elements says of them is in `coreloss.atom.delayed`: a stretch k of
+the energy above the onset and a strength s,
 
     df/dE (E_c + k ε, q) = s · df/dE of the atom (E_c + ε, q),
 
@@ -21,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.atom.cross_section import StrengthTable
+from coreloss.atom.delayed import DELAYED_M45
 from coreloss.atom.gos_table import Scale, Strengths, gos_table
-from coreloss.simulate.near_edge import DELAYED_M45
 
 __all__ = ["SolidTable", "as_measured"]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from coreloss.energy import EnergyAxis
 from coreloss.identification.physics import noise_level
 
-__all__ = ["reason_to_abstain"]
+__all__ = ["reason_to_abstain", "surely_judged"]
 
 Floats = NDArray[np.float64]
 
@@ -18,8 +18,11 @@ _SATURATED_RUN = 4
 _LEAST_SATURATED = 25.0
 # mean over standard error, in bins of a sixteenth of the record, below which it is noise
 _LEAST_SNR = 2.0
+# or range of the bins' means over it
+_LEAST_SPREAD = 8.0
 _PARTS = 16
 _PEAKS = 3
+_BLOCK = 1024
 
 
 def reason_to_abstain(counts: NDArray, axis: EnergyAxis) -> str:
@@ -34,6 +37,24 @@ def reason_to_abstain(counts: NDArray, axis: EnergyAxis) -> str:
     return (
         _not_energy_loss(y, axis) or _saturated(y, axis) or _noise_only(y) or _peaks_only(y, axis)
     )
+
+
+def surely_judged(counts: NDArray, axis: EnergyAxis) -> NDArray[np.bool_]:
+    """Records (n, n_energy) that `reason_to_abstain` has nothing to say of, (n,).
+
+    All at once; of the others, and those with numbers that are not finite, it may or may not.
+    """
+    sure = np.zeros(len(counts), dtype=bool)
+    if axis.start < 1.0 or axis.end > _X_RAY_EV or _as_wide_as_x_rays(axis):
+        return sure
+    for begin in range(0, len(counts), _BLOCK):
+        y = np.asarray(counts[begin : begin + _BLOCK], dtype=float)
+        with np.errstate(invalid="ignore"):
+            top = y.max(axis=1)
+            at_top = (y == top[:, None]).sum(axis=1)
+            full = (top >= _LEAST_SATURATED) & (at_top >= _least_run(y.shape[1]))
+            sure[begin : begin + _BLOCK] = ~full & _stands_out(y)
+    return sure
 
 
 def _not_energy_loss(y: Floats, axis: EnergyAxis) -> str:
@@ -72,7 +93,7 @@ def _saturated(y: Floats, axis: EnergyAxis) -> str:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], full.astype(int), [0]])))
     runs = edges[1::2] - edges[::2]
     longest = int(runs.max()) if runs.size else 0
-    if longest < max(_SATURATED_RUN, 0.003 * y.size):
+    if longest < _least_run(y.size):
         return ""
     begin = int(edges[2 * int(runs.argmax())])
     return (
@@ -81,16 +102,38 @@ def _saturated(y: Floats, axis: EnergyAxis) -> str:
     )
 
 
+def _least_run(channels: int) -> float:
+    """Channels in a row at the highest value from which a record is saturated."""
+    return max(_SATURATED_RUN, 0.003 * channels)
+
+
+def _sixteenths(y: Floats) -> Floats:
+    """Records (…, n_energy) in sixteen parts or a few more, (…, n_parts, channels of each)."""
+    size = max(2, y.shape[-1] // _PARTS)
+    number = y.shape[-1] // size
+    return y[..., : number * size].reshape(*y.shape[:-1], number, size)
+
+
+def _stands_out(y: Floats) -> NDArray[np.bool_]:
+    """Whether the parts of records (…, n_energy) differ by more than any noise, (…)."""
+    parts = _sixteenths(y)
+    # edges and spikes are in the differences of channels too: at least the noise, and quick
+    most = np.sqrt(np.mean(np.diff(y, axis=-1) ** 2, axis=-1) / 2.0 / parts.shape[-1])
+    spread = np.ptp(parts.mean(axis=-1), axis=-1)
+    return np.asarray(np.isfinite(most) & (spread >= 2.0 * _LEAST_SPREAD * most))
+
+
 def _noise_only(y: Floats) -> str:
     """Too few counts to see a step of the height of the background itself."""
+    if _stands_out(y):
+        return ""
+    parts = _sixteenths(y)
+    size, mean = parts.shape[1], parts.mean(axis=1)
     gain, floor = noise_level(y)
-    size = max(2, y.size // _PARTS)
-    number = y.size // size
-    parts = y[: number * size].reshape(number, size)
     error = np.sqrt((gain * np.abs(parts).mean(axis=1) + floor) / size)
-    ratio = np.abs(parts.mean(axis=1)) / np.maximum(error, 1e-30)
-    spread = np.ptp(parts.mean(axis=1)) / max(float(error.mean()), 1e-30)
-    if np.median(ratio) >= _LEAST_SNR or spread >= 8.0:
+    ratio = np.abs(mean) / np.maximum(error, 1e-30)
+    spread = np.ptp(mean) / max(float(error.mean()), 1e-30)
+    if np.median(ratio) >= _LEAST_SNR or spread >= _LEAST_SPREAD:
         return ""
     return (
         "the record is too noisy: over a sixteenth of it the mean is "
@@ -98,9 +141,13 @@ def _noise_only(y: Floats) -> str:
     )
 
 
+def _as_wide_as_x_rays(axis: EnergyAxis) -> bool:
+    return axis.end >= 1500.0 and axis.start <= 500.0
+
+
 def _peaks_only(y: Floats, axis: EnergyAxis) -> str:
     """Several symmetric peaks on a flat background: characteristic X-rays, not edges."""
-    if axis.end < 1500.0 or axis.start > 500.0:
+    if not _as_wide_as_x_rays(axis):
         return ""
     width = max(2, round(40.0 / axis.dispersion))
     if y.size < 12 * width:

@@ -14,8 +14,9 @@ element that is less probable than one half; it is then named, as the likeliest 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,11 +82,7 @@ def rivals(symbols: Iterable[str], axis: EnergyAxis) -> dict[str, frozenset[str]
 
     Edges count that the record covers: main ones, or any where an element has no other there.
     """
-    seen: dict[str, list[tuple[float, str]]] = {}
-    for symbol in symbols:
-        covered = [edge for edge in edges_of(symbol) if covers(axis, edge)]
-        used = [edge for edge in covered if edge.major] or covered
-        seen[symbol] = [(edge.onset_ev, edge.shape) for edge in used]
+    seen = {symbol: _shown(symbol, axis) for symbol in symbols}
 
     def near(one: tuple[float, str], other: tuple[float, str]) -> bool:
         reach = max(_NEAR_EV, _NEAR_SHARE * max(one[0], other[0]))
@@ -99,10 +96,17 @@ def rivals(symbols: Iterable[str], axis: EnergyAxis) -> dict[str, frozenset[str]
     }
 
 
+@lru_cache(maxsize=4096)
+def _shown(symbol: str, axis: EnergyAxis) -> tuple[tuple[float, str], ...]:
+    """Onsets [eV] and shapes of an element's edges by which it is told on an axis."""
+    covered = [edge for edge in edges_of(symbol) if covers(axis, edge)]
+    used = [edge for edge in covered if edge.major] or covered
+    return tuple((edge.onset_ev, edge.shape) for edge in used)
+
+
 def candidate_sets(
     probabilities: Mapping[str, float],
-    judged: frozenset[str],
-    axis: EnergyAxis,
+    groups: Sequence[Sequence[str]],
     threshold: float,
     *,
     weight: float | None = None,
@@ -113,8 +117,8 @@ def candidate_sets(
     Parameters
     ----------
     probabilities : mapping of str to float
-    judged : frozenset of str
-    axis : EnergyAxis
+    groups : sequence of sequence of str
+        Rivals, as of `rival_groups`.
     threshold : float
         Joint probability below which no set is given.
     weight, least : float, optional
@@ -124,7 +128,7 @@ def candidate_sets(
     share = float(judgement()["set_weight"]) if weight is None else weight
     threshold = max(threshold, float(judgement()["set_probability"]) if least is None else least)
     out = []
-    for group in rival_groups(probabilities, judged, axis):
+    for group in groups:
         value = np.array([probabilities[s] for s in group])
         number = members(value, share)
         if number > 1:
@@ -134,7 +138,7 @@ def candidate_sets(
     return tuple(out)
 
 
-def _set_of(group: list[str], values: NDArray[np.float64]) -> CandidateSet:
+def _set_of(group: Sequence[str], values: NDArray[np.float64]) -> CandidateSet:
     """The set of some rivals, with the calibrated probability that any of them is there."""
     intercept, *slopes = judgement()["set_joint"]
     logit = intercept + float(np.dot(slopes, set_features(values)))
@@ -144,8 +148,7 @@ def _set_of(group: list[str], values: NDArray[np.float64]) -> CandidateSet:
 
 def likeliest_readings(
     probabilities: Mapping[str, float],
-    judged: frozenset[str],
-    axis: EnergyAxis,
+    groups: Sequence[Sequence[str]],
     threshold: float,
 ) -> tuple[CandidateSet, ...]:
     """Groups of rivals none of which is found, yet the first is more probable than none at all.
@@ -153,7 +156,7 @@ def likeliest_readings(
     Parameters as in `candidate_sets`; ``threshold`` is the one from which elements are found.
     """
     out = []
-    for group in rival_groups(probabilities, judged, axis):
+    for group in groups:
         value = np.array([probabilities[s] for s in group])
         if value[0] < threshold:
             made = _set_of(group, value)

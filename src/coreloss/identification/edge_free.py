@@ -12,12 +12,11 @@ stay as they are, calibrated on records as they come.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coreloss.identification.physics import Bins, Column, fit_hypotheses
+from coreloss.identification.physics import Bins, Column, designs, problem_of, solutions
 
 __all__ = ["EDGE_FEATURES", "edge_features", "edge_probability", "names_any", "step_of_gain"]
 
@@ -53,11 +52,12 @@ def edge_features(bins: Bins, columns: Sequence[Column], likeliest: float) -> Fl
     number = bins.counts.size
     step = step_of_gain(bins)
     height = float(step @ bins.rest)
-    stepped = replace(
-        bins, basis=np.column_stack([bins.basis, step]), rest=bins.rest - height * step
-    )
-    smooth, edges = _fitted(bins, columns)
-    step_alone, both = _fitted(stepped, columns)
+    # the edges under their best common shift, and the same beside the step
+    design = designs(bins, columns, _SHIFTS_EV, np.ones_like(_SHIFTS_EV))
+    plain = problem_of(bins, design)
+    beside = plain.beside((design @ step).T, height)
+    smooth, step_alone = plain.total, beside.total
+    edges, both = (float(fits.chi2.min()) for fits in solutions([plain, beside]))
     unit, unit_both = max(1.0, edges / number), max(1.0, both / number)
     misfit = float(np.log(edges / number + 0.05))
     p = min(max(likeliest, 1e-6), 1.0 - 1e-6)
@@ -73,12 +73,6 @@ def edge_features(bins: Bins, columns: Sequence[Column], likeliest: float) -> Fl
             np.log(number),
         ]
     )
-
-
-def _fitted(bins: Bins, columns: Sequence[Column]) -> tuple[float, float]:
-    """χ² of the background alone, and with the edges under their best common shift."""
-    fits = fit_hypotheses(bins, columns, _SHIFTS_EV, np.ones_like(_SHIFTS_EV))
-    return float(bins.rest @ bins.rest), float(fits.chi2.min())
 
 
 def step_of_gain(bins: Bins) -> Floats:

@@ -27,10 +27,13 @@ from coreloss.identification.edge_free import (
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import (
     MODEL_ERROR,
+    Problem,
     binned,
     columns_of,
-    fit_hypotheses,
+    designs,
+    problem_of,
     shapes_at,
+    solutions,
 )
 from coreloss.identification.positions import FoundEdge, found_edges
 
@@ -46,6 +49,8 @@ _SEEN_SNR = 3.0
 _STEP_BINS = 6
 # standard errors from which a step that no element explains is told
 _UNEXPLAINED = 8.0
+# below it lie the zero loss and plasmons, and no edge of the table
+_FIRST_EDGE_EV = 30.0
 
 FEATURES = (
     "network log odds",
@@ -168,6 +173,8 @@ class Evidence:
         inner = step[_STEP_BINS:-_STEP_BINS]
         if inner.size == 0:
             return float("nan"), 0.0
+        at = self.energies[2 * _STEP_BINS :][: inner.size]
+        inner = np.where(at >= _FIRST_EDGE_EV, inner, 0.0)
         place = int(np.argmax(inner)) + _STEP_BINS
         return float(self.energies[place + _STEP_BINS]), float(step[place])
 
@@ -266,23 +273,13 @@ def gather(
         if bins.energies[0] < column.onset_ev < bins.energies[-1]
     ]
     owner = np.array([symbols.index(column.symbol) for column in columns], dtype=int)
-    fits = fit_hypotheses(bins, columns, np.zeros(1), np.ones(1))
+    problem = problem_of(bins, designs(bins, columns, np.zeros(1), np.ones(1)))
+    (fits,) = solutions([problem])
     amplitude = fits.amplitudes[:, 0]
     chi2 = float(fits.chi2[0])
     number = bins.counts.size
     unit = max(1.0, chi2 / number)
-    ratios = np.zeros(len(symbols))
-    if columns and symbols:
-        # one problem for each element left out
-        without = owner[:, None] != np.arange(len(symbols))[None, :]
-        gram = np.repeat(fits.gram, len(symbols), axis=2)
-        right = np.repeat(fits.right, len(symbols), axis=1)
-        other = non_negative_solutions(gram, right, allowed=without)
-        explained = 2.0 * np.einsum("ph,ph->h", other, right) - np.einsum(
-            "ph,pqh,qh->h", other, gram, other
-        )
-        total = float(bins.rest @ bins.rest)
-        ratios = np.maximum(total - explained - chi2, 0.0) / unit
+    ratios = np.maximum(_without_each(problem, amplitude, owner, len(symbols)) - chi2, 0.0) / unit
     shapes = shapes_at(columns, bins.energies[None])[:, 0] * bins.scale
     parts = {
         symbol: np.asarray(amplitude[owner == k] @ shapes[owner == k])
@@ -328,6 +325,24 @@ def gather(
         record,
         edge,
     )
+
+
+def _without_each(problem: Problem, amplitude: Floats, owner: NDArray[np.intp], n: int) -> Floats:
+    """χ² of the joint fit without each of n elements, (n,).
+
+    ``amplitude`` (n_columns,) is the fit with all, ``owner`` (n_columns,) whose a column is.
+    """
+    out = np.repeat(problem.chi2(amplitude[:, None]), n)
+    # leaving out what has no part in the fit changes nothing
+    some = np.unique(owner[amplitude > 0])
+    if some.size:
+        gram = np.repeat(problem.gram, some.size, axis=2)
+        right = np.repeat(problem.right, some.size, axis=1)
+        start = np.repeat((amplitude > 0)[:, None], some.size, axis=1)
+        allowed = problem.used & (owner[:, None] != some)
+        fits = non_negative_solutions(gram, right, start=start, allowed=allowed)
+        out[some] = Problem(problem.total, gram, right, allowed).chi2(fits)
+    return out
 
 
 def features_of(network: float, likelihood_ratio: float, edges: list[FoundEdge]) -> Floats:

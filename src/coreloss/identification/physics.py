@@ -21,7 +21,18 @@ from coreloss.fit import non_negative_solutions
 from coreloss.simulate.library import edge_library
 from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
 
-__all__ = ["Bins", "Column", "Fits", "binned", "columns_of", "fit_hypotheses"]
+__all__ = [
+    "Bins",
+    "Column",
+    "Fits",
+    "Problem",
+    "binned",
+    "columns_of",
+    "designs",
+    "fit_hypotheses",
+    "problem_of",
+    "solutions",
+]
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +46,10 @@ _BROADENING_EV = 1.5
 _FEWEST_EV_AFTER = 3.0
 # relative error of edge shapes and of the detector
 MODEL_ERROR = 0.012
+# of a column of the background, that the others do not hold
+_LEAST_PART = 1e-8
+# columns more than another problem's up to which problems are solved with it
+_ALIKE = 4
 # median of χ² with one degree of freedom
 _MEDIAN_CHI2 = 0.455
 
@@ -193,11 +208,19 @@ def noise_level(counts: Floats) -> tuple[float, float]:
     second = np.diff(counts, 2) ** 2 / 6.0
     level = np.abs(counts[1:-1])
     good = level > 0
-    gain = float(np.median(second[good] / level[good])) / _MEDIAN_CHI2 if good.any() else 0.0
+    gain = _median(second[good] / level[good]) / _MEDIAN_CHI2 if good.any() else 0.0
     if gain == 0.0 and good.any():  # so few counts that most channels are like their neighbours
         gain = float(second.mean() / level.mean())
-    floor = float(np.median(second)) / _MEDIAN_CHI2
+    floor = _median(second) / _MEDIAN_CHI2
     return gain, 0.1 * floor
+
+
+def _median(values: Floats) -> float:
+    """Of finite numbers (n,); windows are so short that np.median's own checks take longest."""
+    middle = values.size // 2
+    low = middle - (values.size % 2 == 0)
+    ordered = np.partition(values, (low, middle))
+    return float(0.5 * (ordered[low] + ordered[middle]))
 
 
 def binned(counts: NDArray, axis: EnergyAxis, most: int = 500) -> Bins:
@@ -222,7 +245,11 @@ def binned(counts: NDArray, axis: EnergyAxis, most: int = 500) -> Bins:
     top = float(np.abs(y).max()) or 1.0
     variance = noise + (MODEL_ERROR * y) ** 2 + (1e-6 * top) ** 2
     weight: Floats = 1.0 / np.sqrt(variance)
-    basis, _ = np.linalg.qr(_background(energies, y) * weight[:, None])
+    columns = _background(energies, y) * weight[:, None]
+    basis, triangle = np.linalg.qr(columns)
+    # where counts rise the power law is the constant, and what is left of it rounding
+    size = np.sqrt(np.einsum("nk,nk->k", columns, columns))
+    basis = basis[:, np.abs(np.diagonal(triangle)) > _LEAST_PART * size]
     rest = y * weight
     rest = rest - basis @ (basis.T @ rest)
     return Bins(energies, y, variance, noise, basis, rest)
@@ -232,13 +259,64 @@ def _background(energies: Floats, counts: Floats) -> Floats:
     """A power law times a polynomial in log energy, and a constant, (n, k)."""
     log_e = np.log(np.maximum(energies, 20.0))
     top = float(np.abs(counts).max()) or 1.0
-    slope = np.polyfit(log_e, np.log(np.maximum(counts, 1e-3 * top)), 1)[0]
-    power = np.exp(np.clip(slope, -6.0, 0.0) * (log_e - log_e.mean()))
+    away = log_e - log_e.mean()
+    # of the straight line through log counts over log energy
+    slope = float(away @ np.log(np.maximum(counts, 1e-3 * top))) / max(float(away @ away), 1e-30)
+    power = np.exp(min(max(slope, -6.0), 0.0) * away)
     ratio = np.exp(log_e[-1] - log_e[0])
     order = 3 if ratio < 1.5 else 4 if ratio < 3.0 else 5
     x = 2.0 * (log_e - log_e[0]) / (log_e[-1] - log_e[0] + 1e-12) - 1.0
     columns = [power * np.cos(k * np.arccos(np.clip(x, -1.0, 1.0))) for k in range(order)]
     return top * np.stack([*columns, np.ones_like(x)], axis=1)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The normal equations of a record and some columns under several axes.
+
+    Attributes
+    ----------
+    total : float
+        χ² of the background alone.
+    gram, right : ndarray
+        (n_columns, n_columns, n_hypotheses) and (n_columns, n_hypotheses).
+    used : ndarray, (n_columns, n_hypotheses) bool
+        Columns with an onset inside the record.
+    """
+
+    total: float
+    gram: Floats
+    right: Floats
+    used: NDArray[np.bool_]
+
+    def part(self, columns: slice, hypotheses: slice) -> Problem:
+        """That of some of the columns and hypotheses alone."""
+        return Problem(
+            self.total,
+            self.gram[columns, columns, hypotheses],
+            self.right[columns, hypotheses],
+            self.used[columns, hypotheses],
+        )
+
+    def beside(self, along: Floats, height: float) -> Problem:
+        """That with one more column of background, orthogonal to the others and of unit length.
+
+        ``along`` (n_columns, n_hypotheses) are the products of the columns with it, ``height``
+        that of the record.
+        """
+        return Problem(
+            self.total - height**2,
+            self.gram - along[:, None] * along[None],
+            self.right - along * height,
+            self.used,
+        )
+
+    def chi2(self, amplitudes: Floats) -> Floats:
+        """Of amplitudes (n_columns, n_hypotheses), (n_hypotheses,)."""
+        explained = 2.0 * np.einsum("ph,ph->h", amplitudes, self.right) - np.einsum(
+            "ph,pqh,qh->h", amplitudes, self.gram, amplitudes
+        )
+        return np.asarray(np.maximum(self.total - explained, 0.0))
 
 
 @dataclass(frozen=True)
@@ -250,14 +328,10 @@ class Fits:
     chi2 : ndarray, (n_hypotheses,)
     amplitudes : ndarray, (n_columns, n_hypotheses)
         In units of the record's largest count.
-    gram, right : ndarray
-        Normal equations, (n_columns, n_columns, n_hypotheses) and (n_columns, n_hypotheses).
     """
 
     chi2: Floats
     amplitudes: Floats
-    gram: Floats
-    right: Floats
 
 
 def shapes_at(columns: Sequence[Column], energies: Floats) -> Floats:
@@ -267,16 +341,82 @@ def shapes_at(columns: Sequence[Column], energies: Floats) -> Floats:
     """
     if not columns:
         return np.zeros((0, *energies.shape))
-    table = np.stack([column.shape for column in columns])
-    position = np.clip(energies / _STEP_EV, 0.0, table.shape[1] - 1.001)
+    position = np.clip(energies / _STEP_EV, 0.0, _ENERGIES.size - 1.001)
     whole = position.astype(np.int64)
     part = position - whole
+    first, last = int(whole.min()), int(whole.max())
+    table = np.stack([column.shape[first : last + 2] for column in columns])
+    whole -= first
     left = np.take(table, whole, axis=1)
     out = left + part * (np.take(table, whole + 1, axis=1) - left)
     onset = np.array([column.onset_ev for column in columns])
     onset = onset.reshape((-1,) + (1,) * (energies.ndim - 1))
     inside = (onset > energies[..., 0]) & (onset < energies[..., -1] - _FEWEST_EV_AFTER)
     return np.asarray(out * inside[..., None])
+
+
+def designs(bins: Bins, columns: Sequence[Column], shift_ev: Floats, stretch: Floats) -> Floats:
+    """Weighted columns (n_hypotheses, n_columns, n); parameters as in `fit_hypotheses`."""
+    middle = bins.middle
+    energies = middle + shift_ev[:, None] + stretch[:, None] * (bins.energies - middle)[None]
+    design = shapes_at(columns, energies) * (bins.weight * bins.scale)  # (p, h, n)
+    return np.ascontiguousarray(design.transpose(1, 0, 2))
+
+
+def problem_of(bins: Bins, design: Floats) -> Problem:
+    """The normal equations of weighted columns (n_hypotheses, n_columns, n)."""
+    total = float(bins.rest @ bins.rest)
+    p = design.shape[1]
+    if p == 0:
+        n = design.shape[0]
+        return Problem(total, np.zeros((0, 0, n)), np.zeros((0, n)), np.zeros((0, n), dtype=bool))
+    along = design @ bins.basis
+    gram = design @ np.swapaxes(design, 1, 2) - along @ np.swapaxes(along, 1, 2)
+    right = design @ bins.rest
+    diagonal = np.einsum("hpp->hp", gram)
+    used = diagonal > 1e-9 * max(float(diagonal.max()), 1e-30)
+    gram = gram.transpose(1, 2, 0).copy()
+    gram[np.arange(p), np.arange(p)] += np.where(used.T, 1e-9 * diagonal.T, 1.0)
+    return Problem(total, gram, right.T.copy(), used.T)
+
+
+def solutions(problems: Sequence[Problem]) -> list[Fits]:
+    """The fits of several problems; those of like size are solved at once."""
+    size = [problem.right.shape[0] for problem in problems]
+    out = {
+        k: Fits(np.full(problem.right.shape[1], problem.total), problem.right)
+        for k, problem in enumerate(problems)
+        if not size[k]
+    }
+    left = sorted((k for k in range(len(problems)) if size[k]), key=lambda k: size[k])
+    while left:
+        # one array operation for many small problems; filling up may double the columns
+        group = [k for k in left if size[k] <= 2 * size[left[0]] + _ALIKE]
+        left = left[len(group) :]
+        out |= dict(zip(group, _solved([problems[k] for k in group]), strict=True))
+    return [out[k] for k in range(len(problems))]
+
+
+def _solved(problems: list[Problem]) -> list[Fits]:
+    if len(problems) == 1:
+        (one,) = problems
+        amplitude = non_negative_solutions(one.gram, one.right, allowed=one.used)
+        return [Fits(one.chi2(amplitude), amplitude)]
+    p = max(one.right.shape[0] for one in problems)
+    ends = np.cumsum([0, *(one.right.shape[1] for one in problems)])
+    gram, right = np.zeros((p, p, ends[-1])), np.zeros((p, ends[-1]))
+    used = np.zeros((p, ends[-1]), dtype=bool)
+    gram[np.arange(p), np.arange(p)] = 1.0
+    for one, begin, end in zip(problems, ends, ends[1:], strict=False):
+        q = one.right.shape[0]
+        gram[:q, :q, begin:end], right[:q, begin:end] = one.gram, one.right
+        used[:q, begin:end] = one.used
+    amplitude = non_negative_solutions(gram, right, allowed=used)
+    parts = [
+        amplitude[: one.right.shape[0], begin:end]
+        for one, begin, end in zip(problems, ends, ends[1:], strict=False)
+    ]
+    return [Fits(one.chi2(part), part) for one, part in zip(problems, parts, strict=True)]
 
 
 def fit_hypotheses(
@@ -293,25 +433,4 @@ def fit_hypotheses(
     stretch : ndarray, (n_hypotheses,)
         True over recorded dispersion.
     """
-    n = shift_ev.size
-    total = float(bins.rest @ bins.rest)
-    p = len(columns)
-    if p == 0:
-        return Fits(np.full(n, total), np.zeros((0, n)), np.zeros((0, 0, n)), np.zeros((0, n)))
-    middle = bins.middle
-    energies = middle + shift_ev[:, None] + stretch[:, None] * (bins.energies - middle)[None]
-    design = shapes_at(columns, energies) * (bins.weight * bins.scale)  # (p, h, n)
-    design = np.ascontiguousarray(np.moveaxis(design, 1, 0))  # (h, p, n)
-    along = design @ bins.basis
-    gram = design @ np.swapaxes(design, 1, 2) - along @ np.swapaxes(along, 1, 2)
-    right = design @ bins.rest
-    diagonal = np.einsum("hpp->hp", gram)
-    used = diagonal > 1e-9 * max(float(diagonal.max()), 1e-30)
-    gram = np.moveaxis(gram, 0, 2).copy()
-    gram[np.arange(p), np.arange(p)] += np.where(used.T, 1e-9 * diagonal.T, 1.0)
-    right = right.T.copy()
-    amplitude = non_negative_solutions(gram, right, allowed=used.T)
-    explained = 2.0 * np.einsum("ph,ph->h", amplitude, right) - np.einsum(
-        "ph,pqh,qh->h", amplitude, gram, amplitude
-    )
-    return Fits(np.maximum(total - explained, 0.0), amplitude, gram, right)
+    return solutions([problem_of(bins, designs(bins, columns, shift_ev, stretch))])[0]

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from coreloss.energy import EnergyAxis
 from coreloss.identification.physics import (
+    Bins,
     Column,
+    Fits,
     binned,
     columns_of,
-    fit_hypotheses,
+    designs,
+    problem_of,
     shapes_at,
+    solutions,
 )
 
 __all__ = ["FoundEdge", "found_edges", "group_name"]
@@ -97,58 +101,102 @@ def found_edges(
                 atom = [c for c in columns_of(symbol) if c.kind == "atom"]
                 home = max((c.onset_ev for c in atom if c.onset_ev <= column.onset_ev), default=0)
                 groups.setdefault((symbol, home), []).append(column)
-    energies = axis.energies
-    out = []
-    for (symbol, onset), own in groups.items():
-        low = max(onset - _BEFORE_EV, axis.start)
-        high = min(onset + max(_AFTER_EV, 0.08 * onset), axis.end)
-        if onset - low < _LEAST_BEFORE_EV or high - onset < _LEAST_AFTER_EV:
-            continue
-        inside = np.nonzero((energies >= low) & (energies <= high))[0]
-        if inside.size < _FEWEST_BINS:
-            continue
-        part = EnergyAxis(float(energies[inside[0]]), axis.dispersion, int(inside.size))
-        record = np.asarray(counts[inside], dtype=float)
-        if not np.ptp(record) > 0:
-            continue
-        bins = binned(record, part, 200)
-        others = [
-            column
-            for key, columns in groups.items()
-            for column in columns
-            if key[0] != symbol and low < column.onset_ev < high
+    windows = [
+        window
+        for (symbol, onset), own in groups.items()
+        if (window := _window(counts, axis, groups, symbol, onset, own)) is not None
+    ]
+    ones = np.ones_like(OFFSETS_EV)
+    # an edge that lies higher than expected: the axis must come down to meet it
+    problems = [
+        problem_of(w.bins, designs(w.bins, [*w.own, *w.others], -OFFSETS_EV, ones)) for w in windows
+    ]
+    fits = solutions(problems)
+    likelihood = [_log_likelihood(fit.chi2, w) for fit, w in zip(fits, windows, strict=True)]
+    best = [int(np.argmax(values)) for values in likelihood]
+    without = solutions(
+        [
+            problem.part(slice(len(w.own), None), slice(k, k + 1))
+            for problem, w, k in zip(problems, windows, best, strict=True)
         ]
-        columns = [*own, *others]
-        ones = np.ones_like(OFFSETS_EV)
-        # an edge that lies higher than expected: the axis must come down to meet it
-        fits = fit_hypotheses(bins, columns, -OFFSETS_EV, ones)
-        number = bins.counts.size
-        likelihood = -0.5 * _INDEPENDENT * number * np.log(fits.chi2 / number + 0.3)
-        likelihood -= likelihood.max()
-        weight = np.exp(likelihood)
-        weight /= weight.sum()
-        place = float(weight @ OFFSETS_EV)
-        error = float(np.sqrt(weight @ (OFFSETS_EV - place) ** 2))
-        best = int(np.argmax(likelihood))
-        amplitude = fits.amplitudes[: len(own), best] * bins.scale
-        at = np.linspace(onset - 5.0, onset + 25.0, 31)[None]
-        height = float((amplitude @ shapes_at(own, at)[:, 0])[10:25].mean()) if own else 0.0
-        without = fit_hypotheses(bins, others, -OFFSETS_EV[best : best + 1], ones[:1])
-        gain = max(float(without.chi2[0] - fits.chi2[best]), 0.0)
-        snr = np.sqrt(gain / max(1.0, float(fits.chi2[best]) / number))
-        near = np.abs(bins.energies - onset - OFFSETS_EV[best] + 6.0) < 4.0 + bins.width
-        below = float(np.mean(bins.counts[near])) if near.any() else float("nan")
-        out.append(
-            FoundEdge(
-                symbol,
-                own[0].groups[0],
-                onset,
-                likelihood,
-                onset + place,
-                error,
-                height,
-                float(snr),
-                height / below if below > 0 else float("nan"),
-            )
-        )
-    return out
+    )
+    return [_found(*one) for one in zip(windows, likelihood, best, fits, without, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The part of a record in which one edge of an element is looked for.
+
+    ``own`` are the edge's columns, ``others`` those of other elements that lie there.
+    """
+
+    symbol: str
+    onset_ev: float
+    bins: Bins
+    own: list[Column]
+    others: list[Column]
+
+
+def _window(
+    counts: NDArray,
+    axis: EnergyAxis,
+    groups: dict[tuple[str, float], list[Column]],
+    symbol: str,
+    onset: float,
+    own: list[Column],
+) -> _Window | None:
+    """The window about an onset; None where the record shows too little of it."""
+    low = max(onset - _BEFORE_EV, axis.start)
+    high = min(onset + max(_AFTER_EV, 0.08 * onset), axis.end)
+    if onset - low < _LEAST_BEFORE_EV or high - onset < _LEAST_AFTER_EV:
+        return None
+    energies = axis.energies
+    inside = np.nonzero((energies >= low) & (energies <= high))[0]
+    if inside.size < _FEWEST_BINS:
+        return None
+    part = EnergyAxis(float(energies[inside[0]]), axis.dispersion, int(inside.size))
+    record = np.asarray(counts[inside], dtype=float)
+    if not np.ptp(record) > 0:
+        return None
+    others = [
+        column
+        for key, columns in groups.items()
+        for column in columns
+        if key[0] != symbol and low < column.onset_ev < high
+    ]
+    return _Window(symbol, onset, binned(record, part, 200), own, others)
+
+
+def _log_likelihood(chi2: Floats, window: _Window) -> Floats:
+    """Of the edge at each offset, (n_offsets,), 0 at best."""
+    number = window.bins.counts.size
+    likelihood = -0.5 * _INDEPENDENT * number * np.log(chi2 / number + 0.3)
+    return np.asarray(likelihood - likelihood.max())
+
+
+def _found(window: _Window, likelihood: Floats, best: int, fits: Fits, without: Fits) -> FoundEdge:
+    """What the fits of a window with and, where the edge is likeliest, without it say."""
+    bins, own, onset = window.bins, window.own, window.onset_ev
+    number = bins.counts.size
+    weight = np.exp(likelihood)
+    weight /= weight.sum()
+    place = float(weight @ OFFSETS_EV)
+    error = float(np.sqrt(weight @ (OFFSETS_EV - place) ** 2))
+    amplitude = fits.amplitudes[: len(own), best] * bins.scale
+    at = np.linspace(onset - 5.0, onset + 25.0, 31)[None]
+    height = float((amplitude @ shapes_at(own, at)[:, 0])[10:25].mean())
+    gain = max(float(without.chi2[0] - fits.chi2[best]), 0.0)
+    snr = np.sqrt(gain / max(1.0, float(fits.chi2[best]) / number))
+    near = np.abs(bins.energies - onset - OFFSETS_EV[best] + 6.0) < 4.0 + bins.width
+    below = float(np.mean(bins.counts[near])) if near.any() else float("nan")
+    return FoundEdge(
+        window.symbol,
+        own[0].groups[0],
+        onset,
+        likelihood,
+        onset + place,
+        error,
+        height,
+        float(snr),
+        height / below if below > 0 else float("nan"),
+    )

@@ -10,12 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis, Spectra
-from coreloss.identification.abstain import reason_to_abstain
+from coreloss.identification.abstain import reason_to_abstain, surely_judged
 from coreloss.identification.axis import AxisEstimate, estimate_axis
 from coreloss.identification.bundle import ModelBundle, load_model
-from coreloss.identification.candidates import candidate_sets, likeliest_readings
+from coreloss.identification.candidates import (
+    candidate_sets,
+    likeliest_readings,
+    rival_groups,
+)
 from coreloss.identification.evidence import Evidence, gather
-from coreloss.identification.gain_steps import without_gain_step
+from coreloss.identification.gain_steps import without_gain_steps
 from coreloss.identification.result import Identification, covers
 from coreloss.identification.spikes import without_spikes
 
@@ -141,6 +145,7 @@ def identify_spectra(
     axis = estimate.applied(recorded) if estimate is not None else recorded
     probability, first, size = _judge(counts, axis, bundle, threads)
     lowest, highest = bundle.grid.boundaries[[0, -1]]
+    sure = surely_judged(counts, axis)
     judged: dict[EnergyAxis, frozenset[str]] = {}
     results = []
     for number, (row, record, begin, length) in enumerate(
@@ -166,7 +171,7 @@ def identify_spectra(
                 )
             elements = judged[part]
             mended = _bridged(whole)
-            abstained = reason_to_abstain(mended, part)
+            abstained = "" if sure[number] else reason_to_abstain(mended, part)
             if abstained:
                 elements, values = frozenset(), dict.fromkeys(values, 0.0)
             elif evidence:
@@ -175,6 +180,7 @@ def identify_spectra(
                 shows_edge = proof.edge >= 0.5
         else:
             notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
+        groups = rival_groups(values, elements, part) if shows_edge else []
         result = Identification(
             values,
             limit,
@@ -185,8 +191,8 @@ def identify_spectra(
             notes,
             estimate,
             proof,
-            candidate_sets(values, elements, part, limit) if shows_edge else (),
-            likeliest_readings(values, elements, part, limit) if shows_edge else (),
+            candidate_sets(values, groups, limit),
+            likeliest_readings(values, groups, limit),
             abstained,
         )
         if proof is not None:
@@ -204,18 +210,9 @@ def identify_spectra(
 def levelled(counts: NDArray, axis: EnergyAxis) -> tuple[NDArray, dict[int, str]]:
     """Spectra (n, n_energy) without spikes and steps of gain, and what was done to which."""
     counts, notes = without_spikes(counts, axis)
-    changed: dict[int, NDArray[np.float64]] = {}
-    for row, record in enumerate(counts):
-        if np.isfinite(record).all():
-            values, note = without_gain_step(record, axis)
-            if note:
-                notes[row] = f"{notes[row]}; {note}" if row in notes else note
-                if not np.array_equal(values, record):
-                    changed[row] = values
-    if changed:
-        counts = np.array(counts, dtype=float)
-        for row, values in changed.items():
-            counts[row] = values
+    counts, joins = without_gain_steps(counts, axis)
+    for row, note in joins.items():
+        notes[row] = f"{notes[row]}; {note}" if row in notes else note
     return counts, notes
 
 

@@ -168,7 +168,13 @@ class Identification:
         near = [s for s in rest if self.probabilities[s] >= 0.1][:4]
         if near:
             said = ", ".join(f"{s} {100 * self.probabilities[s]:.0f} %" for s in near)
-            lines.append(f"  possible, below the threshold of {100 * self.threshold:.0f} %: {said}")
+            # above the threshold, too, where the record hardly shows an edge of any element
+            where = (
+                "if there is an edge at all"
+                if self.probabilities[near[0]] >= self.threshold
+                else f"below the threshold of {100 * self.threshold:.0f} %"
+            )
+            lines.append(f"  possible, {where}: {said}")
         if self.not_judged:
             shown = " ".join(self.not_judged[:12])
             more = " …" if len(self.not_judged) > 12 else ""

@@ -175,6 +175,12 @@ def _paired(path: Path, array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArr
         if steps.size and (np.all(steps > 0) or np.all(steps < 0)):
             return energies, rows[1]
     shape = " × ".join(str(n) for n in array.shape) or "a single number"
+    if array.dtype.kind == "c":
+        raise ReadError(
+            path,
+            f"is an array ({shape}) of complex numbers, as a Fourier transform is",
+            "save energy loss and measured counts as real numbers",
+        )
     raise ReadError(
         path,
         f"is an array ({shape}) without an energy axis",

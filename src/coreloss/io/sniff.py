@@ -10,7 +10,7 @@ from pathlib import Path
 from coreloss.io.assemble import MAX_BYTES
 from coreloss.io.errors import ReadError, extension, size_text
 
-__all__ = ["ARCHIVE_DIRECTORIES", "HDF5_EXTENSIONS", "first_bytes", "kind_of"]
+__all__ = ["ARCHIVE_DIRECTORIES", "HDF5_EXTENSIONS", "first_bytes", "kind_of", "unmarked_utf16"]
 
 # Formats whose "file" is a directory.
 ARCHIVE_DIRECTORIES = {"zspy", "zarr"}
@@ -143,8 +143,29 @@ def _is_dm(head: bytes) -> bool:
     return int.from_bytes(head[4 + width : 8 + width], "big") in (0, 1)
 
 
+def unmarked_utf16(head: bytes) -> str | None:
+    """'utf-16-le' or 'utf-16-be' for the beginning of such text without its mark, else None.
+
+    In columns of numbers every other byte is then zero, and the rest is what text is made of.
+    """
+    head = head[: len(head) // 2 * 2]
+    if len(head) < 16:
+        return None
+    for letters, zeros, encoding in (
+        (head[::2], head[1::2], "utf-16-le"),
+        (head[1::2], head[::2], "utf-16-be"),
+    ):
+        # a letter beyond Latin 1, as in a heading, has no zero byte; small counts of two bytes
+        # each have no line ends
+        plain = letters.isascii() or sum(b < 128 for b in letters) > 0.95 * len(letters)
+        lines = b"\n" in letters or b"\r" in letters
+        if zeros.count(0) > 0.95 * len(zeros) and 0 not in letters and plain and lines:
+            return encoding
+    return None
+
+
 def _is_text(head: bytes) -> bool:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or unmarked_utf16(head):
         return True
     odd = sum(1 for byte in head if byte < 32 and byte not in b"\t\n\r\f\v\x1a")
     return odd == 0 or (b"\x00" not in head and odd < 0.01 * len(head))

@@ -15,6 +15,7 @@ from coreloss.energy import Spectra
 from coreloss.io.assemble import MIN_CHANNELS, assemble, given_energies
 from coreloss.io.axes import energy_factor
 from coreloss.io.errors import ReadError, plain, size_text
+from coreloss.io.sniff import HEAD, unmarked_utf16
 
 __all__ = ["load_text", "read_table"]
 
@@ -46,6 +47,9 @@ def _text_of(path: Path) -> str:
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if raw.startswith(mark):
             return raw.decode(encoding, "replace")
+    unmarked = unmarked_utf16(raw[:HEAD])
+    if unmarked is not None:
+        return raw.decode(unmarked, "replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -142,7 +142,9 @@ def _quantify(options: argparse.Namespace) -> int:
     def work(folder: Path) -> Any:
         return quantify(
             options.file,
-            options.elements,
+            [s for word in options.elements for s in word.split(",") if s]
+            if options.elements
+            else None,
             beam_energy_kev=options.beam_energy,
             alpha_mrad=options.alpha,
             beta_mrad=options.beta,

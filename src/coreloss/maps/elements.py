@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.edges import edges_of
-from coreloss.energy import EnergyAxis, Spectra
+from coreloss.energy import EnergyAxis, Spectra, filled, total_of
 from coreloss.identification import Identification, ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE, probabilities
 from coreloss.identification.result import covers
 from coreloss.maps.blocks import Store, run_blocks
+from coreloss.maps.channels import settled_channels, without_cosmic_rays
 from coreloss.maps.coherence import morans_z
 from coreloss.maps.pixels import (
     DEAD,
@@ -198,11 +199,14 @@ class _Identify:
     clusters: Clusters
     threads: int
     blank: NDArray[np.bool_]
+    typical: NDArray[np.float64]
+    spared: NDArray[np.bool_]
 
     def __call__(self, counts: NDArray[np.floating], block: Block) -> dict[str, NDArray[Any]]:
         if self.blank.any():
             counts = np.where(self.blank, np.nan, counts)
         state = states(counts, self.saturation)
+        counts, struck = without_cosmic_rays(counts, self.axis, self.spared)
         good = np.flatnonzero(state == USABLE)
         chance = np.full((counts.shape[0], len(self.bundle.elements)), np.nan, dtype=np.float16)
         labels = np.full(counts.shape[0], -1, dtype=np.int16)
@@ -210,12 +214,12 @@ class _Identify:
         where = np.zeros((len(self.judged), self.axis.size), dtype=np.float32)
         if good.size:
             spectra = counts[good]
-            labels[good] = self.clusters.labels(spectra)
-            whole = np.nan_to_num(spectra)
+            whole = np.nan_to_num(filled(spectra, self.typical))
+            labels[good] = self.clusters.labels(whole)
             members = labels[good] == np.arange(sums.shape[0])[:, None]
             sums = members.astype(whole.dtype) @ whole
             if self.denoiser is not None:
-                spectra = self.denoiser.applied(spectra)
+                spectra = np.where(np.isfinite(spectra), self.denoiser.applied(whole), np.nan)
             found = probabilities(spectra, self.axis, self.bundle, threads=self.threads)
             part = np.zeros(found.shape, dtype=np.float16)
             part[:, list(self.judged)] = found[:, list(self.judged)]
@@ -227,6 +231,7 @@ class _Identify:
             "label": labels,
             "state": state,
             "_sums": sums.astype(float),
+            "_struck": np.array([struck]),
             "_where": where,
         }
 
@@ -301,7 +306,9 @@ def element_maps(
         raise ValueError(f"threshold is {limit}; it must lie between 0 and 1")
     sample, saturation = usable_sample(image)
     blank = unrecorded(sample)
-    image, said = settled_axis(image, np.where(blank, np.nan, sample), axis_mode, bundle, threads)
+    sample = np.where(blank, np.nan, sample)
+    sample, spared = settled_channels(sample, image.axis)
+    image, said = settled_axis(image, sample, axis_mode, bundle, threads)
     judged = tuple(
         i for i, s in enumerate(bundle.elements) if any(covers(image.axis, e) for e in edges_of(s))
     )
@@ -311,8 +318,9 @@ def element_maps(
     if clusters > 1 and importlib.util.find_spec("scipy") is None:
         notes.append("spectra were not clustered, as SciPy is not installed")
         clusters = 1
-    groups = Clusters.of(sample, max(clusters, 1))
-    denoiser = Denoiser.of(sample, components) if components else None
+    whole = filled(sample)
+    groups = Clusters.of(whole, max(clusters, 1))
+    denoiser = Denoiser.of(whole, components) if components else None
     blocks = image.blocks()
     key = {
         "file": _stamp(image),
@@ -327,8 +335,9 @@ def element_maps(
         Path(work_folder) if work_folder is not None else None, key, image.shape, len(blocks)
     )
     work = _Identify(
-        bundle, image.axis, judged, limit, saturation, denoiser, groups, threads, blank
-    )
+        bundle, image.axis, judged, limit, saturation, denoiser, groups, threads, blank,
+        total_of(whole)[None] / whole.shape[0], spared,
+    )  # fmt: skip
     run_blocks(work, image, store, blocks, scheduler=scheduler, label="identifying")
     return _assembled(image, bundle, limit, least_fraction, store, judged, blank, notes, threads)
 
@@ -365,6 +374,9 @@ def _assembled(
         number = int((state == kind).sum())
         if number:
             notes.append(f"{number} of {state.size} spectra {what} and were left out")
+    struck = int(np.asarray(store.get("_struck")).sum())
+    if struck:
+        notes.append(f"cosmic rays: single channels bridged in {struck} of {state.size} spectra")
     sums = np.asarray(store.get("_sums")).sum(axis=0)
     size = np.bincount(labels[usable], minlength=sums.shape[0])
     total = identified(sums.sum(axis=0))

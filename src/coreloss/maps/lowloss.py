@@ -15,6 +15,7 @@ from coreloss.io import ReadError
 from coreloss.io.datasets import choose
 from coreloss.io.rosetta import _silence
 from coreloss.maps.blocks import Source
+from coreloss.maps.pixels import SATURATED, Saturation, states
 from coreloss.maps.source import (
     Block,
     SpectrumImage,
@@ -99,11 +100,13 @@ def low_loss_of(
 
     ``stretch`` is true over recorded dispersion, of the core loss and so of the low loss.
 
+    A saturated zero-loss peak makes the specimen seem thicker than it is, which is noted.
+
     Raises
     ------
     ReadError, ValueError
         For a low loss that cannot be used: other dispersion, other navigation shape, no zero
-        loss.
+        loss, with a ratio also a saturated one.
     """
     together = low_loss is None
     if low_loss is None:
@@ -132,6 +135,12 @@ def low_loss_of(
         good = sample.sum(axis=1) > 0
         if not good.any():
             raise ValueError("none of the low-loss spectra holds counts; leave it out")
+        full = bool((states(sample, Saturation.of(source, sample)) == SATURATED).any())
+        if full and ratio is not None:
+            raise ValueError(
+                "the zero-loss peak is saturated, so the beam's intensity and areal densities "
+                "cannot be told; record it with a shorter exposure, or leave the exposure ratio out"
+            )
         fine = _usable(sample, source.axis)
         sample = sample[fine if fine.any() else good]
         typical = sample.mean(axis=0)
@@ -158,6 +167,10 @@ def low_loss_of(
             )
     elif source.number > 1:
         notes[0] += ", the mean for all pixels, which are alike"
+    if full:
+        notes.append(
+            "the low loss is saturated: t/λ is less than that, and plural scattering is overrated"
+        )
     return LowLoss(
         None if alone else mean,
         Source.of(source) if alone else None,

@@ -46,6 +46,8 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool, kind: str = "hs
         _check_zspy()
     if not target.parent.is_dir():
         raise ValueError(f"{target.parent}: no such folder for the results; make it first")
+    if not os.access(target.parent, os.W_OK):
+        raise ValueError(f"{target.parent}: may not be written to; give another folder")
     if target.exists():
         if not force:
             raise ValueError(f"{target}: exists already; give --force to replace it")

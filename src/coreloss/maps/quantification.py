@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.edges import edges_of
-from coreloss.energy import EnergyAxis, Spectra
+from coreloss.energy import EnergyAxis, Spectra, total_of
 from coreloss.fit import (
     Design,
     LinearFit,
@@ -31,7 +31,8 @@ from coreloss.identification import ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE
 from coreloss.maps.amounts import Quantification, atomic_percent
 from coreloss.maps.blocks import Store, run_blocks
-from coreloss.maps.channels import faulty_channels
+from coreloss.maps.channels import faulty_channels, settled_channels, without_cosmic_rays
+from coreloss.maps.doubtful import doubtful
 from coreloss.maps.elements import ElementMaps, _stamp, element_maps
 from coreloss.maps.lowloss import LowLoss, low_loss_of
 from coreloss.maps.microscope import Microscope, microscope_of
@@ -109,12 +110,14 @@ class _Fit:
     mismatch: Mismatch
     saturation: Saturation
     blank: NDArray[np.bool_]
+    spared: NDArray[np.bool_]
     quantified: NDArray[np.intp]
     coefficients: NDArray[np.float64]
 
     def __call__(self, counts: NDArray[np.floating], block: Block) -> dict[str, NDArray[Any]]:
         state = states(counts, self.saturation)
         counts = np.where(self.blank | (counts >= self.saturation.level), np.nan, counts)
+        counts, struck = without_cosmic_rays(counts, self.settings.axis, self.spared)
         n, k = counts.shape[0], self.quantified.size
         out: dict[str, NDArray[Any]] = {
             name: np.full((n, k), np.nan, dtype=np.float32) for name in _PER_ELEMENT
@@ -139,7 +142,7 @@ class _Fit:
             if design.matrix.ndim == 2 and response is not None:
                 design = replace(design, matrix=design.matrix[None])
             self._fitted(counts[rows], rows, design.settled(self.coefficients), out, sums)
-        out["_sums"] = sums
+        out["_sums"], out["_struck"] = sums, np.array([struck])
         return out
 
     def _fitted(
@@ -177,7 +180,9 @@ class _Fit:
             out["residual"][rows, place] = np.where(
                 known, rest[:, low:high].sum(axis=1) / np.where(known, spread, 1.0), 0.0
             )
-        sums[0] += np.nan_to_num(counts.astype(float)).sum(axis=0)
+        # a gap counts as the model has it, as the sum would step where it begins
+        whole = np.where(np.isfinite(counts), counts, model)
+        sums[0] += np.where(self.blank, 0.0, whole).sum(axis=0)
         sums[1] += model.sum(axis=0)
         sums[2] += fit.background().sum(axis=0)
 
@@ -289,6 +294,7 @@ def quantify(
             f"{image.name}: its counts are negative in sum, so their noise cannot be told; give "
             "spectra as recorded, with their background"
         )
+    sample, spared = settled_channels(sample, image.axis)
     faulty, told_of_channels = faulty_channels(sample, image.axis)
     blank |= faulty
     sample = np.where(blank, np.nan, sample)
@@ -347,7 +353,8 @@ def quantify(
         measured_shapes,
         blank,
     )
-    said = [*said, *told_of_channels, *settings.shapes_said()]
+    resonant, told = doubtful(wanted, image.axis, window_ev)
+    said = [*said, *told_of_channels, *settings.shapes_said(), *told]
     kernel = None if low is None else _mean_kernel(low, pixels)
     if low is None:
         kernel, told = _typical_kernel(settings, sample, gain, thickness)
@@ -356,6 +363,7 @@ def quantify(
         settings, kernel, sample, gain, prune=elements is None
     )
     design = fit.design
+    feigned |= {s: why for s, why in resonant.items() if s in settings.elements}
     not_quantified |= dropped | feigned
     for symbol in design.unfounded:
         not_quantified[symbol] = "the record ends, or another edge begins, too soon after its edge"
@@ -364,10 +372,8 @@ def quantify(
         dtype=np.intp,
     )
     if quantified.size == 0:
-        raise ValueError(
-            f"{image.name}: the record ends too soon after the edges of "
-            f"{', '.join(settings.elements)} to quantify any; record farther above them"
-        )
+        reasons = "; ".join(f"{s}: {not_quantified[s]}" for s in settings.elements)
+        raise ValueError(f"{image.name}: no amount can be told ({reasons})")
     blocks = pixels.blocks()
     key = {
         "file": _stamp(pixels),
@@ -376,14 +382,19 @@ def quantify(
         "mismatch": mismatch.scale,
         "low_loss": list(low.notes) if low is not None else said,
         "bin": bin,
+        "spared": np.flatnonzero(spared).tolist(),
     }
     store = Store(folder / "fit" if folder is not None else None, key, pixels.shape, len(blocks))
     shared = design if low is None or low.shared is not None else None
     work = _Fit(
-        settings, shared, low, noise, mismatch, saturation, blank, quantified, fit.coefficients[0]
-    )
+        settings, shared, low, noise, mismatch, saturation, blank, spared, quantified,
+        fit.coefficients[0],
+    )  # fmt: skip
     run_blocks(work, pixels, store, blocks, scheduler=scheduler, label="fitting")
     notes = [*image.notes, *said, *(low.notes if low is not None else ())]
+    struck = int(np.asarray(store.get("_struck")).sum())
+    if struck:
+        notes.append(f"cosmic rays: single channels bridged in {struck} of {pixels.number} spectra")
     if maps is not None:
         notes = [*notes, *(n for n in maps.notes if n not in notes)]
     return _assembled(
@@ -432,7 +443,7 @@ def _typical_kernel(
         if settings.near_edge != "exclude" or settings.intensity is not None:
             return None, []
         found = thickness_by_edges(
-            _summed(sample),
+            total_of(sample)[None],
             settings.axis.dispersion,
             settings.design,
             gain=gain or apparent_gain(_some(sample)),
@@ -450,13 +461,6 @@ def _typical_kernel(
 def _some(sample: NDArray[np.floating]) -> NDArray[np.floating]:
     """Enough spectra to tell the noise by."""
     return sample[:: max(1, -(-sample.shape[0] // _NOISE_SAMPLE))]
-
-
-def _summed(sample: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The sum of spectra, (1, n_energy); NaN where none holds a number."""
-    known = np.isfinite(sample).any(axis=0)
-    with np.errstate(invalid="ignore"):
-        return np.where(known, np.nansum(sample.astype(float), axis=0), np.nan)[None]
 
 
 def _mean_kernel(low: LowLoss, image: SpectrumImage) -> Response:
@@ -480,7 +484,7 @@ def _supported(
     Last come those taken out and those whose amount cannot be told, and why.
     """
     dropped: dict[str, str] = {}
-    some, total = _some(sample), _summed(sample)
+    some, total = _some(sample), total_of(sample)[None]
     rough = gain or apparent_gain(some)
     while True:
         design = settings.design(kernel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from coreloss.energy import Spectra
+from coreloss.energy import Spectra, total_of
 from coreloss.identification import ModelBundle, identify_spectra
 from coreloss.maps.source import SpectrumImage
 
@@ -33,8 +33,7 @@ def settled_axis(
     """
     if mode == "as-recorded":
         return image, []
-    known = np.isfinite(sample).any(axis=0)
-    mean = np.where(known, np.nan_to_num(sample.astype(float)).mean(axis=0), np.nan)
+    mean = total_of(sample) / sample.shape[0]
     estimate = identify_spectra(
         Spectra(mean, image.axis), model=bundle, threads=threads, axis_mode=mode
     )[0].axis_estimate

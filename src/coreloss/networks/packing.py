@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UNIT", "Packing", "pack"]
+__all__ = ["UNIT", "Packing", "pack", "pack_tightly"]
 
 UNIT = 32  # grid channels
 _BLOCK = 16  # records
@@ -47,7 +47,7 @@ class Packing:
     source: Ints
 
 
-def pack(covered: NDArray[np.bool_]) -> Packing:
+def pack(covered: NDArray[np.bool_], width: int | None = None) -> Packing:
     """Put records into rows: the longest first, each into the first row with room for it.
 
     Each 16 records share rows among themselves, so that processes that divide a batch have the
@@ -57,12 +57,15 @@ def pack(covered: NDArray[np.bool_]) -> Packing:
     ----------
     covered : ndarray, (n, units) bool
         Units that hold channels of each record.
+    width : int, optional
+        Units in a row, at least as many as the longest record has; all of the grid without it,
+        or as many as all records together need.
     """
     n, units = covered.shape
-    first = np.argmax(covered, axis=1)
-    length = np.where(covered.any(axis=1), units - np.argmax(covered[:, ::-1], axis=1) - first, 0)
-    # a few short records need no whole row
-    width = int(min(units, max(int(length.sum()) + n - 1, 1)))
+    first, length = _extent(covered)
+    if width is None:
+        # a few short records need no whole row
+        width = int(min(units, max(int(length.sum()) + n - 1, 1)))
     end: list[int] = []  # of what stands in each row, with the gap behind it
     begin = np.zeros(n, dtype=np.int64)
     for block in range(0, n, _BLOCK):
@@ -85,3 +88,32 @@ def pack(covered: NDArray[np.bool_]) -> Packing:
     source = np.full(n * units, rows * width)
     source[home] = place
     return Packing(rows, width, place, home, unit, source)
+
+
+def pack_tightly(covered: NDArray[np.bool_]) -> Packing:
+    """The same, in rows just wide enough for some of the longest record where that takes less.
+
+    A record of 29 units leaves 21 of a row of 50 empty, and a network computes them all the
+    same. For inference: in training the empty places are part of the statistics of batch norm.
+    Parameters as in `pack`.
+    """
+    n, units = covered.shape
+    plan = pack(covered)
+    longest = int(_extent(covered)[1].max(initial=0))
+    if not longest:
+        return plan
+    each = np.arange(1, (units + 1) // (longest + 1) + 1)
+    width = each * (longest + 1) - 1
+    # records no longer than the longest: no row but a block's last holds fewer than ``each``
+    rows = n // _BLOCK * -(-_BLOCK // each) + -(-(n % _BLOCK) // each)
+    best = int(np.argmin(rows * width))
+    if rows[best] * width[best] < plan.rows * plan.width:
+        return pack(covered, int(width[best]))
+    return plan
+
+
+def _extent(covered: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Ints]:
+    """First unit and number of units, (n,) each, of records (n, units)."""
+    first = np.argmax(covered, axis=1)
+    length = covered.shape[1] - np.argmax(covered[:, ::-1], axis=1) - first
+    return first, np.where(covered.any(axis=1), length, 0)

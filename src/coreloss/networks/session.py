@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreloss.networks.packing import UNIT, pack
+from coreloss.networks.packing import UNIT, pack_tightly
 
 __all__ = ["open_session", "run_network"]
 
@@ -41,7 +41,7 @@ def run_network(session: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32
     if grid % UNIT:
         raise ValueError(f"a grid of {grid} channels is no multiple of {UNIT}")
     pieces = inputs.reshape(n, channels, grid // UNIT, UNIT)
-    plan = pack(np.any(pieces != 0, axis=(1, 3)))
+    plan = pack_tightly(np.any(pieces != 0, axis=(1, 3)))
     parts = np.zeros((plan.rows * plan.width, channels, UNIT), dtype=np.float32)
     parts[plan.place] = pieces.transpose(0, 2, 1, 3)[np.divmod(plan.home, grid // UNIT)]
     rows = parts.reshape(plan.rows, plan.width, channels, UNIT).transpose(0, 2, 1, 3)

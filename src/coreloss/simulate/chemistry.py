@@ -33,6 +33,8 @@ _CATIONS = dict.fromkeys(
 _ALLOYING = dict.fromkeys(
     ("Al Si Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Pd Ag Sn Hf Ta W Re Pt Au").split(), 4.0
 )
+# Nature has none of these two, and few laboratories do.
+_SELDOM = {"Tc": 0.1, "Pm": 0.1}
 _NOT_CATIONS = {"O", "N", "F", "Ne", "Ar", "Kr", "Xe", "Cl", "C"}
 
 
@@ -90,7 +92,8 @@ def draw_compositions(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Elements and their molar amounts for n samples.
 
-    Every element is equally often the first one; its partners follow chemistry (oxides,
+    Every element is equally often the first one, but for Tc and Pm, which have no stable isotope
+    and are a tenth as often in 'mixed' samples; its partners follow chemistry (oxides,
     nitrides, … , carbon film, impurities) or, for 'uniform' samples, chance. No sample holds
     the elements ``left_out``.
 
@@ -102,10 +105,13 @@ def draw_compositions(
         Relative numbers of atoms; 0 in unused slots.
     """
     all_of_them = np.array([i for i, s in enumerate(ELEMENTS) if s not in left_out])
-    count = all_of_them.size
+    share = np.array(
+        [_SELDOM.get(ELEMENTS[i], 1.0) if kind == "mixed" else 1.0 for i in all_of_them]
+    )
+    share /= share.sum()
     elements = np.full((n, n_slots), -1)
     amounts = np.zeros((n, n_slots))
-    elements[:, 0] = all_of_them[rng.integers(count, size=n)]
+    elements[:, 0] = rng.choice(all_of_them, size=n, p=share)
     amounts[:, 0] = rng.uniform(0.2, 1.0, n)
 
     uniform = np.zeros(n, dtype=bool)
@@ -115,7 +121,7 @@ def draw_compositions(
         uniform = rng.uniform(size=n) < uniform_fraction
 
     number = rng.integers(1, n_slots, size=n, endpoint=True)
-    any_element = all_of_them[rng.integers(count, size=(n, n_slots))]
+    any_element = rng.choice(all_of_them, size=(n, n_slots), p=share)
     any_amount = np.exp(rng.uniform(np.log(0.05), 0.0, (n, n_slots)))
     slot = np.arange(n_slots)[None, :]
     chance = uniform[:, None] & (slot > 0) & (slot < number[:, None])
@@ -126,7 +132,7 @@ def draw_compositions(
     family = rng.choice(4, size=n, p=(0.22, 0.38, 0.29, 0.11))
     chemical = ~uniform
     anion = rng.choice(len(ELEMENTS), size=n, p=_weights(_ANIONS, left_out))
-    cations = {s: _CATIONS.get(s, 1.0) for s in ELEMENTS if s not in _NOT_CATIONS}
+    cations = {s: _CATIONS.get(s, _SELDOM.get(s, 1.0)) for s in ELEMENTS if s not in _NOT_CATIONS}
     cation = rng.choice(len(ELEMENTS), size=(n, 2), p=_weights(cations, left_out))
     alloying = rng.choice(len(ELEMENTS), size=(n, 2), p=_weights(_ALLOYING, left_out))
 
@@ -147,7 +153,7 @@ def draw_compositions(
     surface = rng.uniform(size=n) < np.where(film, 0.15, 0.25)
     put(surface, 5, np.full(n, oxygen), np.exp(rng.uniform(np.log(0.02), np.log(0.5), n)))
     impure = (rng.uniform(size=n) < 0.12) & ~surface
-    any_other = all_of_them[rng.integers(count, size=n)]
+    any_other = rng.choice(all_of_them, size=n, p=share)
     put(impure, 5, any_other, np.exp(rng.uniform(np.log(3e-3), np.log(0.2), n)))
 
     for column in range(1, n_slots):

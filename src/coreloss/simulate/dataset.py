@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from coreloss.edges import ELEMENTS
 from coreloss.grid import ANNYS_GRID, over_maximum, rebin
+from coreloss.simulate.batch import SimulatedBatch
 from coreloss.simulate.draws import Draws, draw
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
-from coreloss.simulate.gos import SimulatedBatch, records
+from coreloss.simulate.gos import records
 from coreloss.simulate.library import EdgeLibrary, edge_library
 from coreloss.simulate.recipe import SimulationRecipe, from_table, load_recipe
 from coreloss.whole import whole

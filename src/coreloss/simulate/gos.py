@@ -4,7 +4,7 @@ plural scattering, background, detector."""
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coreloss.atom.cross_section import angular_factor
 from coreloss.edges import ELEMENTS
+from coreloss.simulate.batch import SimulatedBatch
 from coreloss.simulate.detectability import signal_to_noise
 from coreloss.simulate.detector import Noise, imperfections, sample_channels
 from coreloss.simulate.draws import Draws, draw
@@ -26,46 +27,9 @@ from coreloss.simulate.shapes import (
 )
 from coreloss.simulate.structure import add_near_edge
 
-__all__ = ["SimulatedBatch", "plasmon_tail", "records", "simulate"]
+__all__ = ["plasmon_tail", "records", "simulate"]
 
 _CHUNK = 256
-
-
-@dataclass
-class SimulatedBatch:
-    """Simulated records with their truth.
-
-    Attributes
-    ----------
-    counts : array, (n, n_energy) float32 [electrons]
-        Recorded channels, zero beyond ``size``.
-    offset, dispersion : ndarray, (n,) [eV], [eV/channel]
-        The energy axis as the record states it, shift and stretch included.
-    size : ndarray, (n,) int
-    present : ndarray, (n, n_elements) bool
-        Labels by the recipe's rule.
-    in_range : ndarray, (n, n_elements) bool
-        Elements in the sample with an onset inside the record.
-    snr : ndarray, (n, n_elements) float32
-        Cramér–Rao signal-to-noise ratio of each element in the sample; else 0.
-    edges : dict of ndarray, (n_edges,)
-        ``spectrum``, ``element``, ``group`` (index into the edge library), ``onset_ev``
-        (on the record's own axis), ``jump_ratio``, of every shell group in range.
-    elements : tuple of str
-    draws : Draws
-        All other parameters.
-    """
-
-    counts: Any
-    offset: NDArray[np.float64]
-    dispersion: NDArray[np.float64]
-    size: NDArray[np.int64]
-    present: NDArray[np.bool_]
-    in_range: NDArray[np.bool_]
-    snr: NDArray[np.float32]
-    edges: dict[str, NDArray[Any]]
-    draws: Draws
-    elements: tuple[str, ...] = ELEMENTS
 
 
 def simulate(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.atom.cross_section import oscillator_table
+from coreloss.atom.delayed import DELAYED_M45
 from coreloss.edges import ELEMENTS, edges_of
-from coreloss.simulate.near_edge import DELAYED_M45, GIANT_RESONANCES, WHITE_LINES
+from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
 
 __all__ = ["MARGIN", "N_GRID", "EdgeLibrary", "edge_library", "grid_size"]
 
@@ -69,6 +70,9 @@ class EdgeLibrary:
     shape : ndarray, (n_groups, N_GRID) float32 [1/eV]
         df/dE without near-edge structure, as collected within ``TYPICAL_REACH``; giant
         resonances and the measured place of delayed M4,5 maxima are included.
+    partner : ndarray, (n_groups, N_GRID) float32 [1/eV]
+        The part of ``shape`` that is the spin–orbit partner's; zero where there is none, or
+        where the pair has a giant resonance in common.
     reach : ndarray, (n_reach,) [1/bohr]
         Largest momenta across the beam that the spectrometer collects.
     excess_ev : ndarray, (n_excess,) [eV]
@@ -92,6 +96,7 @@ class EdgeLibrary:
     """
 
     shape: NDArray[np.float32]
+    partner: NDArray[np.float32]
     reach: NDArray[np.float64]
     excess_ev: NDArray[np.float64]
     collected: NDArray[np.float64]
@@ -132,6 +137,7 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
     # channel averages: the onset falls within a channel
     sub = energies[:, None] + np.linspace(-0.375, 0.375, 4)[None, :]
     rows: list[NDArray[np.float32]] = []
+    partners: list[NDArray[np.float32]] = []
     collected: list[NDArray[np.float64]] = []
     element, name, onset, second = [], [], [], []
     height, share, major, first, last = [], [], [], [], []
@@ -161,16 +167,19 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
                     for part, edge in zip(parts, members, strict=True)
                 ]
             total = np.sum(parts, axis=0)
+            partner = parts[-1] if len(parts) > 1 else np.zeros(N_GRID)
             first_onset, second_onset = members[0].onset_ev, members[-1].onset_ev
             near = slice(int(first_onset), min(int(first_onset) + 80, N_GRID))
             if measured and (symbol, key) in GIANT_RESONANCES:
                 maximum, fwhm, strength = GIANT_RESONANCES[symbol, key]
+                partner = np.zeros(N_GRID)
                 # independent electrons have part of the resonance, in the wrong place
                 total = np.minimum(total, total[int(first_onset) + 80])
                 total = total + strength * _resonance(energies, maximum, fwhm) * (
                     energies > first_onset - BEFORE_RESONANCE_EV
                 )
             rows.append(total.astype(np.float32))
+            partners.append(partner.astype(np.float32))
             # spin–orbit partners have all but the same radial functions
             ratio = table.collected[:, table.index(symbol, members[0].subshell)]
             if measured and (symbol, key) in GIANT_RESONANCES:
@@ -191,6 +200,7 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
         last.append(len(rows))
     return EdgeLibrary(
         np.array(rows),
+        np.array(partners),
         table.reach,
         table.excess_ev,
         np.stack(collected, axis=1),

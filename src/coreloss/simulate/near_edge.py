@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "DELAYED_M45",
     "GIANT_RESONANCES",
     "STRUCTURE_STRENGTH",
     "WHITE_LINES",
@@ -110,6 +109,18 @@ def _lines() -> dict[tuple[str, str], WhiteLines]:
         lines[symbol, "M23"] = WhiteLines(
             (0.4 * holes[0], 1.8 * holes[1]), (0.55, 0.72), (2.5, 6.0)
         )
+    # 3p→5d and 4p→5d: empty d states as in the row above, levels twice as broad; our estimate
+    for symbol, most in (
+        ("Hf", 9.0),
+        ("Ta", 8.0),
+        ("W", 7.5),
+        ("Re", 6.5),
+        ("Os", 5.5),
+        ("Ir", 4.5),
+        ("Pt", 2.5),
+    ):
+        lines[symbol, "M23"] = WhiteLines((0.0, 1.5 * most), (0.55, 0.75), (5.0, 11.0))
+        lines[symbol, "N23"] = WhiteLines((0.0, 0.8 * most), (0.55, 0.75), (5.0, 12.0))
     # 3d→4f; M5 share of the multiplets
     for symbol, area, share in (
         ("Cs", (15.0, 45.0), (0.40, 0.52)),
@@ -141,6 +152,8 @@ WHITE_LINES: dict[tuple[str, str], WhiteLines] = _lines()
 
 #: (symbol, shell group) → (energy of the maximum [eV], FWHM [eV], oscillator strength)
 GIANT_RESONANCES: dict[tuple[str, str], tuple[float, float, float]] = {
+    ("Sb", "N45"): (87.0, 32.0, 9.0),
+    ("Te", "N45"): (88.0, 32.0, 9.0),
     ("I", "N45"): (90.0, 30.0, 9.0),
     ("Xe", "N45"): (100.0, 26.0, 9.0),
     ("Cs", "N45"): (109.0, 20.0, 7.0),
@@ -163,36 +176,6 @@ GIANT_RESONANCES: dict[tuple[str, str], tuple[float, float, float]] = {
     ("Th", "O45"): (105.5, 13.0, 9.0),
     ("U", "O45"): (113.0, 16.0, 9.0),
 }
-
-
-def _delayed_m45() -> dict[str, tuple[float, float]]:
-    number, stretch, strength = zip(
-        (33, 1.00, 1.00),
-        (37, 1.07, 1.05),
-        (40, 1.27, 0.96),
-        (46, 1.22, 0.92),
-        (48, 1.35, 0.88),
-        (50, 1.38, 0.78),
-        (54, 1.38, 0.78),
-        (72, 1.15, 0.94),
-        (83, 1.15, 0.94),
-        strict=True,
-    )
-    fourth = "As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe".split()
-    fifth = "Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi".split()
-    return {
-        symbol: (float(np.interp(z, number, stretch)), float(np.interp(z, number, strength)))
-        for z, symbol in (*enumerate(fourth, 33), *enumerate(fifth, 72))
-    }
-
-
-#: Delayed M4,5 edges of solids over our atom's (unrelaxed, its continuum at the solid's onset):
-#: how much wider the energy scale above the onset is, and the strength. Least squares to df/dE
-#: from 60 eV below to 350 eV above M5 after f₂ of the Center for X-Ray Optics
-#: (``tools/published``), smoothed over neighbours. From Sb on f₂ is theory's; Sn's is kept. Of
-#: Hf to Bi only Au is known to be measured (1.25, 0.88, coarsely); Egerton's strengths of Hf and W
-#: speak for less, so half of that is taken.
-DELAYED_M45: dict[str, tuple[float, float]] = _delayed_m45()
 
 
 #: Strength of near-edge structure relative to the recipe's, by shell group: π* and σ* peaks

@@ -29,7 +29,8 @@ T = TypeVar("T")
 class SimulationRecipe:
     """Parameters of ``simulate``; a pair is the range of a uniform draw unless said otherwise.
 
-    The defaults are those of the recipe ``default`` but for ``framed_fraction``. The recipe
+    The defaults are those of the recipe ``default`` but for ``framed_fraction`` and
+    ``substance_fraction``. The recipe
     ``annys2023`` sets those of Annys et al. 2023, Table 1.
     """
 
@@ -103,6 +104,9 @@ class SimulationRecipe:
     atomic_diameter_pm: Range = (25.0, 250.0)
     #: fraction of K edges up to F with the π* and σ* peaks of covalent bonds
     bond_fraction: float = 0.5
+    #: fraction of the edges in the library of multi-Gaussian shapes that have the near-edge
+    #: structure of a substance from there
+    substance_fraction: float = 0.0
     white_lines: bool = True
     #: giant resonances and delayed M4,5 maxima as measurements have them, not as the atom does
     measured_shapes: bool = True
@@ -111,7 +115,7 @@ class SimulationRecipe:
     #: relative spread of the energy scale of an edge's shape above its onset: delayed maxima
     #: of atoms and of solids lie several electronvolts apart
     shape_spread: float = 0.1
-    #: the same for the delayed M4,5 edges of As to Xe
+    #: the same for the delayed M4,5 edges of As to Xe and of Hf to Bi
     delayed_spread: float = 0.15
 
     # -- energies ----------------------------------------------------------------------
@@ -286,7 +290,8 @@ def load_recipe(name: str | Path) -> Any:
     A ``SimulationRecipe``, or the ``GaussianRecipe`` of ``system = "gaussian"``.
 
     The file holds a table ``[simulation]``; its key ``base`` names the recipe whose values
-    the other keys change. Raises ValueError or FileNotFoundError with what is wrong.
+    the other keys change; a .toml file there is looked for beside the recipe first. Raises
+    ValueError or FileNotFoundError with what is wrong.
     """
     path = Path(name)
     if path.suffix == ".toml":
@@ -318,6 +323,12 @@ def load_recipe(name: str | Path) -> Any:
     return simulation_from_table(tables["simulation"], source=source)
 
 
+def beside(name: str, source: str | Path) -> str:
+    """What one recipe calls another: a .toml file is looked for beside it, then as given."""
+    near = Path(source).parent / name
+    return str(near) if name.endswith(".toml") and near.is_file() else name
+
+
 def recipe_text(path: Path) -> str:
     """The text of a TOML file, with or without the mark that some editors put before it.
 
@@ -334,7 +345,7 @@ def simulation_from_table(table: dict[str, Any], *, source: str) -> Any:
     values = dict(table)
     base = values.pop("base", None)
     try:
-        start = load_recipe(str(base)).to_dict() if base is not None else {}
+        start = load_recipe(beside(str(base), source)).to_dict() if base is not None else {}
     except RecursionError:
         raise ValueError(f"{source}: its base {base!r} leads back to itself") from None
     values = {**start, **values}

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from coreloss.edges import ELEMENTS, edges_of
+from coreloss.simulate.batch import SimulatedBatch
 from coreloss.simulate.draws import draw
-from coreloss.simulate.gos import SimulatedBatch, records
+from coreloss.simulate.gos import records
 from coreloss.simulate.library import MARGIN, N_GRID, edge_library
 from coreloss.simulate.recipe import SimulationRecipe, load_recipe
 

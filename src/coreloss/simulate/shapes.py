@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coreloss.atom.delayed import DELAYED_M45
 from coreloss.atom.kinematics import momentum_per_mrad
 from coreloss.edges import ELEMENTS
 from coreloss.simulate.draws import Draws
 from coreloss.simulate.library import BEFORE_RESONANCE_EV, N_GRID, EdgeLibrary
-from coreloss.simulate.near_edge import DELAYED_M45, GIANT_RESONANCES
+from coreloss.simulate.near_edge import GIANT_RESONANCES
 from coreloss.simulate.recipe import SimulationRecipe
 
 __all__ = ["ShapeVariants", "shape_variants", "shapes_of_elements", "shapes_of_groups"]
 
 _PAD = 32  # largest shift of an edge [eV]
 _EACH = 3  # variants of each reach
-# partners farther apart than this [eV] have a step of their own, whose place is known
+# partners farther apart than this [eV] have a step of their own
 _APART_EV = 20.0
 
 
@@ -58,7 +59,7 @@ def shape_variants(
     Cross sections of an element's shells are known to some ten per cent only, and so is the
     place of a delayed maximum, onsets to an electronvolt; so each variant weights the shells,
     moves them and stretches the energy above their onsets differently. Not stretched are giant
-    resonances, whose energy is observed, and pairs with two steps, whose distance is known.
+    resonances, whose energy is observed. Of a pair with two steps each keeps its place.
     """
     number, n_groups = library.collected.shape[:2]
     each = 1 if recipe.integer_shifts else _EACH
@@ -72,7 +73,6 @@ def shape_variants(
     weight = np.exp(recipe.subshell_spread * rng.standard_normal(size))
     spread = np.where(delayed, recipe.delayed_spread, recipe.shape_spread)
     stretch = np.exp(spread * rng.standard_normal(size))
-    stretch[:, library.second_ev - library.onset_ev > _APART_EV] = 1.0
     moved = np.rint(rng.normal(0.0, recipe.edge_shift_ev, size)).astype(np.int64)
     places = np.arange(n_groups) if recipe.integer_shifts else library.element
     table = np.zeros((size[0], int(places.max()) + 1, N_GRID + 2 * _PAD), dtype=np.float32)
@@ -91,14 +91,21 @@ def shape_variants(
         first = int(onset) - (BEFORE_RESONANCE_EV if resonant else 0)
         shape = library.shape[group, first:]
         at = low[: shape.size]
+        gap = int(library.second_ev[group]) - first
+        # what is stretched above the first onset, and above the second
+        parts = [(0, shape)]
+        if _APART_EV < gap < shape.size and not resonant:
+            partner = library.partner[group, first:]
+            parts = [(0, shape - partner), (gap, partner[gap:])]
         for variant in range(size[0]):
             ratio = library.collected[variant // each, group].astype(np.float32)
             shaped = shape
             if not resonant:
-                shaped = shape * (ratio[at] + part[: shape.size] * (ratio[at + 1] - ratio[at]))
-            if stretch[variant, group] != 1.0 and not resonant:
-                excess = energy[: shape.size] / np.float32(stretch[variant, group])
-                shaped = np.interp(excess, energy[: shape.size], shaped)
+                shaped = np.zeros_like(shape)
+                for from_ev, values in parts:
+                    excess = energy[: values.size] / np.float32(stretch[variant, group])
+                    shaped[from_ev:] += np.interp(excess, energy[: values.size], values)
+                shaped *= ratio[at] + part[: shape.size] * (ratio[at + 1] - ratio[at])
             begin = _PAD + first + moved[variant, group]
             row = table[variant, places[group], begin : begin + shaped.size]
             row += weight[variant, group] * shaped[: row.size]

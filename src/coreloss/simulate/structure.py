@@ -17,11 +17,9 @@ from coreloss.simulate.near_edge import (
     fine_structure_parameters,
 )
 from coreloss.simulate.recipe import SimulationRecipe
+from coreloss.simulate.substances import BEFORE_EV, LENGTH_EV, Substances, substances
 
 __all__ = ["add_near_edge"]
-
-_LOCAL = 136  # channels of a window of near-edge structure
-_BEFORE = 12  # of which before the onset
 
 
 def add_near_edge(
@@ -70,6 +68,27 @@ def add_near_edge(
     n = used.size
     height = library.height[group] * group_weight[used, group]
 
+    chosen = np.zeros(n, dtype=bool)
+    if recipe.substance_fraction > 0:
+        known = substances(recipe.edges == "major", recipe.measured_shapes)
+        chosen = (known.last > known.first)[group] & (
+            rng.uniform(size=n) < recipe.substance_fraction
+        )
+        onset[chosen] = _as_known(
+            xp,
+            rng,
+            shapes,
+            used[chosen],
+            group[chosen],
+            onset[chosen],
+            group_weight[used, group][chosen],
+            recipe.edge_shift_ev,
+            library,
+            known,
+            put,
+        )
+        height[chosen] = 0.0  # no other structure there
+
     # where and how strong: the edge itself and its spin-orbit partner
     second = library.second_ev[group] + shift[used, group]
     share = library.second_share[group]
@@ -98,7 +117,7 @@ def add_near_edge(
     keep = amount > 0
     whole = np.floor(offsets).astype(np.int64)
     target = np.concatenate([used, used])
-    local = put(np.arange(_LOCAL, dtype=np.float32)[None, :] - _BEFORE) - put(
+    local = put(np.arange(LENGTH_EV, dtype=np.float32)[None, :] - BEFORE_EV) - put(
         (offsets - whole)[keep][:, None]
     )
     pair = pair[keep]
@@ -124,6 +143,32 @@ def add_near_edge(
         _white_lines(xp, rng, shapes, used, group, onset, second, height, library, resonances, put)
     shapes[:] = xp.clip(shapes, 0.0, None)
     return {"used": used, "group": group, "spectrum": spectrum, "onset": onset}
+
+
+def _as_known(
+    xp: Any,
+    rng: np.random.Generator,
+    shapes: Any,
+    used: NDArray[np.int64],
+    group: NDArray[np.int64],
+    onset: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    shift_ev: float,
+    library: EdgeLibrary,
+    known: Substances,
+    put: Any,
+) -> NDArray[np.float64]:
+    """Put substances' edges in the place of the atom's; returns their onsets [eV].
+
+    Their chemical shifts are those of the substances, not the ones that were drawn.
+    """
+    row = rng.integers(known.first[group], known.last[group])
+    moved = library.onset_ev[group] + np.rint(rng.normal(0.0, shift_ev, group.size))
+    for curves, at, sign in ((known.atom, onset, -1.0), (known.known, moved, 1.0)):
+        curve = put(sign * weight[:, None] * curves[row])
+        whole = put(np.floor(at), np.int64)
+        _scatter(xp, shapes, put(used, np.int64), whole, curve, put)
+    return moved
 
 
 def _annys_scale(
@@ -205,12 +250,12 @@ def _add_peaks(
     gauss = xp.exp(-2.7726 * (local / width) ** 2) * 0.9394
     lorentz = 0.6366 / (1.0 + 4.0 * (local / width) ** 2)
     curve = put(0.5 * area[:, None]) * (gauss + lorentz) / width
-    _scatter(xp, shapes, put(used, np.int64), put(whole + _BEFORE - 16, np.int64), curve, put)
+    _scatter(xp, shapes, put(used, np.int64), put(whole + BEFORE_EV - 16, np.int64), curve, put)
 
 
 def _scatter(xp: Any, target: Any, rows: Any, whole: Any, curves: Any, put: Any) -> None:
-    """target[rows, whole - _BEFORE + i] += curves[:, i]; what falls off the grid is dropped."""
-    channel = put(np.arange(curves.shape[1])[None, :], np.int64) + (whole[:, None] - _BEFORE)
+    """target[rows, whole - BEFORE_EV + i] += curves[:, i]; what falls off the grid is dropped."""
+    channel = put(np.arange(curves.shape[1])[None, :], np.int64) + (whole[:, None] - BEFORE_EV)
     n_grid = target.shape[1]
     good = (channel >= 0) & (channel < n_grid)
     index = xp.clip(channel, 0, n_grid - 1) + rows[:, None] * n_grid

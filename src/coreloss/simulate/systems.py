@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coreloss.simulate.gos import SimulatedBatch
+from coreloss.simulate.batch import SimulatedBatch
 from coreloss.simulate.gos import simulate as simulate_gos
 from coreloss.simulate.recipe import SimulationRecipe
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,21 @@ def load(
     return state
 
 
-def load_mean(path: Path, network: nn.Module) -> None:
-    """Give a network the averaged weights of a checkpoint; raises ValueError as `load` does."""
-    _take_all(path, "mean.safetensors", network)
+def load_mean(paths: Sequence[Path], network: nn.Module) -> None:
+    """Give a network the averaged weights of a checkpoint, or the mean of those of several.
+
+    Raises ValueError as `load` does.
+    """
+    states = []
+    for path in paths:
+        _take_all(path, "mean.safetensors", network)
+        states.append({k: v.clone() for k, v in network.state_dict().items()})
+    network.load_state_dict(
+        {
+            key: torch.stack([state[key].double() for state in states]).mean(dim=0).to(last.dtype)
+            for key, last in states[-1].items()
+        }
+    )
 
 
 def _take_all(path: Path, name: str, network: nn.Module) -> None:

@@ -45,6 +45,7 @@ def export_bundle(
     half: bool = True,
     card_extra: Mapping[str, Any] | None = None,
     force: bool = False,
+    with_weights_of: Sequence[str | Path] = (),
 ) -> Path:
     """Write the newest checkpoint of a training run as a model bundle.
 
@@ -68,6 +69,9 @@ def export_bundle(
         Further entries of the card.
     force : bool
         Replace an existing bundle.
+    with_weights_of : sequence of path, optional
+        Further runs, of which one began with the weights of the other: the weights are the mean
+        of all of theirs (Wortsman et al., Proc. Mach. Learn. Res. 162, 23965 (2022)).
 
     Raises
     ------
@@ -84,6 +88,8 @@ def export_bundle(
     if (run / "recipe.toml").is_file():
         ensemble = load_training_recipe(run / "recipe.toml")
         if ensemble.members:
+            if with_weights_of:
+                raise ValueError(f"{run}: is a run of an ensemble; give runs of one network")
             return _export_members(
                 ensemble,
                 run,
@@ -97,22 +103,25 @@ def export_bundle(
                     "card_extra": card_extra,
                 },
             )
-    newest = checkpoint.latest(run)
-    if newest is None:
-        raise FileNotFoundError(f"{run}: holds no checkpoint; train first")
+    checkpoints = []
+    for each in (*map(Path, with_weights_of), run):
+        newest = checkpoint.latest(each)
+        if newest is None:
+            raise FileNotFoundError(f"{each}: holds no checkpoint; train first")
+        checkpoints.append(newest)
     check_target(target, force)
     recipe = load_training_recipe(run / "recipe.toml")
     network = build_network(recipe)
-    checkpoint.load_mean(newest, network)
+    checkpoint.load_mean(checkpoints, network)
     network.eval()
-    state = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+    states = [json.loads((c / "state.json").read_text(encoding="utf-8")) for c in checkpoints]
 
     with bundle_folder(target, force) as partial:
         records = open_source(recipe, "cpu").calibration(calibration_spectra)
         inputs, present = records.inputs(recipe).numpy(), records.present
         storage = _write_checked(network, partial / "model.onnx", inputs[:_CHECKED], half=half)
         logits = _logits(partial / "model.onnx", inputs)
-        card = _card(recipe, name, version, state, logits, present)
+        card = _card(recipe, name, version, states, logits, present)
         write_card(partial, {**card, "storage": storage}, card_extra)
     return target
 
@@ -125,10 +134,13 @@ def export_all(
     version: str = "1",
     calibration_spectra: int = 8192,
     force: bool = False,
+    mean_weights: bool = False,
 ) -> Path:
     """One bundle of a run, or an ensemble's of several runs and bundles.
 
-    Parameters and errors as in `export_bundle` and `coreloss.training.combine_bundles`.
+    With ``mean_weights`` several runs give one network, the last run's recipe with the mean of
+    their weights. Other parameters and errors as in `export_bundle` and
+    `coreloss.training.combine_bundles`.
     """
     options: dict[str, Any] = {
         "name": name,
@@ -136,8 +148,8 @@ def export_all(
         "calibration_spectra": calibration_spectra,
         "force": force,
     }
-    if len(sources) == 1:
-        return export_bundle(sources[0], bundle_dir, **options)
+    if len(sources) == 1 or mean_weights:
+        return export_bundle(sources[-1], bundle_dir, with_weights_of=sources[:-1], **options)
     from coreloss.training.ensemble import combine_bundles
 
     target = Path(bundle_dir)
@@ -296,11 +308,13 @@ def _card(
     recipe: TrainingRecipe,
     name: str,
     version: str,
-    state: dict[str, Any],
+    states: list[dict[str, Any]],
     logits: np.ndarray,
     present: np.ndarray,
 ) -> dict[str, Any]:
+    state = states[-1]
     before = int(state.get("start", {}).get("spectra", 0))
+    several = {"mean_of_weights_at": [_seen(s) for s in states]} if len(states) > 1 else {}
     other = recipe.mixture.simulation
     mixture = {"share": recipe.mixture.share, "simulation": other.to_dict()} if other else {}
     return {
@@ -314,12 +328,18 @@ def _card(
         "training": {
             "recipe": recipe.text,
             "recipe_sha256": recipe.sha256,
-            "spectra_seen": int(state["spectra"]) + before,
+            "spectra_seen": _seen(state),
             # of which with earlier runs, whose weights the last run began with
             "spectra_of_earlier_runs": before,
+            **several,
             "network": recipe.network,
             # every parameter of the forward models, which the recipe names by their base
             "simulation": recipe.simulation.to_dict(),
             **({"mixture": mixture} if mixture else {}),
         },
     }
+
+
+def _seen(state: dict[str, Any]) -> int:
+    """Spectra of a run and of those before it."""
+    return int(state["spectra"]) + int(state.get("start", {}).get("spectra", 0))

@@ -15,7 +15,7 @@ from coreloss.networks import members_of
 from coreloss.networks.inputs import CHANNEL_SETS, CHANNELS
 from coreloss.simulate import SimulationRecipe, simulation_from_table
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
-from coreloss.simulate.recipe import from_table, load_recipe, recipe_text
+from coreloss.simulate.recipe import beside, from_table, load_recipe, recipe_text
 
 __all__ = ["Data", "Distillation", "Mixture", "Schedule", "TrainingRecipe", "load_training_recipe"]
 
@@ -296,7 +296,7 @@ def _mixture(
         raise ValueError(f"{source}: share is {share}; it must lie between 0 and 1")
     if data.folder:
         raise ValueError(f"{source}: [mixture] is for simulated spectra; leave out it or [data]")
-    other = load_recipe(name)
+    other = load_recipe(beside(name, source))
     unknown = [symbol for symbol in other.elements if symbol not in main.elements]
     if unknown:
         raise ValueError(

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from coreloss.simulate.batch import SimulatedBatch
 from coreloss.simulate.detector import Noise
 from coreloss.simulate.gaussian.recipe import GaussianRecipe
 from coreloss.simulate.gaussian.recorded import (
@@ -23,7 +24,6 @@ from coreloss.simulate.gaussian.recorded import (
     windows,
 )
 from coreloss.simulate.gaussian.shapes import EdgeShape, read_shapes, shipped_shapes
-from coreloss.simulate.gos import SimulatedBatch
 
 __all__ = ["GaussianDraws", "ShapeTable", "assembled", "draw", "shape_table", "simulate_gaussian"]
 
