@@ -50,10 +50,8 @@ def test_edges_are_found_where_they_were_simulated() -> None:
             if edge.snr > 10.0:
                 away.append(abs(edge.found_ev - edge.onset_ev))
     assert len(away) >= 24  # of 32
-    # O K behind the structure of Ti L2,3 is put too low by 5 to 8 eV now and then
-    assert np.median(away) < 2.5
-    assert np.mean(np.array(away) < 4.0) > 0.8
-    assert np.max(away) < 12.0
+    assert np.median(away) < 2.0
+    assert np.max(away) < 4.0
 
 
 def test_a_shifted_axis_shifts_the_edges_found(titanate) -> None:
@@ -71,9 +69,10 @@ def test_a_shift_is_measured_and_a_right_axis_left_alone(error_ev: float) -> Non
     for counts, axis in titanates(12):
         recorded = EnergyAxis(axis.offset + error_ev, axis.dispersion, axis.size)
         estimate = estimate_axis(counts, recorded, load_model(), threads=1)
-        measured = estimate.shift_ev == pytest.approx(-error_ev, abs=4.0)
         # a record that shows one edge only is left as it is
-        assert measured or not estimate.corrected
+        if estimate.corrected:
+            assert estimate.shift_ev == pytest.approx(-error_ev, abs=4.0)
+        measured = estimate.shift_ev == pytest.approx(-error_ev, abs=3.5)
         right += measured and estimate.corrected == (error_ev != 0.0)
     assert right >= (10 if error_ev else 12)
     assert any("Ti" in said for said in estimate.evidence)

@@ -57,7 +57,7 @@ def assert_same(ours: Path, theirs: Path, names: Iterable[str]) -> None:
             for key in one:
                 mine, other = one[key][:], two[key][:]
                 if key == "snr":
-                    np.testing.assert_allclose(mine, other, rtol=1e-5)
+                    np.testing.assert_allclose(mine, other, rtol=1e-6)
                 else:
                     assert mine.tobytes() == other.tobytes(), (name, key)
 
