@@ -69,6 +69,7 @@ def use_interim(folder: Path) -> None:
     with np.load(folder / "library.npz") as data:
         arrays = {key: data[key] for key in data.files}
     collected = np.ones((today.reach.size, len(tables["name"]), today.excess_ev.size))
+    arrays.setdefault("shallow", np.zeros_like(today.shallow))  # the interim edges had none
     interim = library.EdgeLibrary(
         **arrays,
         name=tuple(tables["name"]),

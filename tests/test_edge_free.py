@@ -10,6 +10,7 @@ from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis
 from coreloss.identification.edge_free import (
     EDGE_FEATURES,
+    Likeliest,
     edge_features,
     edge_probability,
     step_of_gain,
@@ -48,10 +49,15 @@ def test_a_step_of_gain_explains_itself_and_not_an_edge() -> None:
     assert step_of_gain(step) @ step_of_gain(step) == pytest.approx(1.0)
     assert step.basis.T @ step_of_gain(step) == pytest.approx(0.0, abs=1e-9)
     place = EDGE_FEATURES.index("edges against a step of gain")
-    assert edge_features(step, oxygen, 0.7)[place] < 0.0
+    oxygen_likely = Likeliest(0.7, 0.0, 0.0, 532.0)
+    assert edge_features(step, oxygen, oxygen_likely)[place] < 0.0
     counts, axis = _oxide()
     both = [*columns_of("Ti"), *oxygen]
-    assert edge_features(binned(counts, axis), both, 0.7)[place] > 2.0
+    found = edge_features(binned(counts, axis), both, oxygen_likely)
+    assert found[place] > 2.0
+    # a detector's unit of counts tells nothing
+    other = edge_features(binned(2.5e-4 * counts, axis), both, oxygen_likely)
+    assert other == pytest.approx(found, abs=1e-6)
 
 
 def test_records_with_edges_are_told_from_those_without() -> None:
@@ -59,11 +65,14 @@ def test_records_with_edges_are_told_from_those_without() -> None:
     joined[120:] *= 1.2
     counts, axis = _oxide()
     # the network is surer of such edges than of a step
+    both = Likeliest(0.97, 0.9, 0.0, 456.0)
     edge = edge_probability(
-        edge_features(binned(counts, axis), [*columns_of("Ti"), *columns_of("O")], 0.97), WEIGHTS
+        edge_features(binned(counts, axis), [*columns_of("Ti"), *columns_of("O")], both), WEIGHTS
     )
-    step = edge_probability(edge_features(binned(joined, AXIS), columns_of("O"), 0.7), WEIGHTS)
-    none = edge_probability(edge_features(binned(_background(), AXIS), (), 0.7), WEIGHTS)
+    alone = Likeliest(0.7, 0.0, 0.0, 532.0)
+    step = edge_probability(edge_features(binned(joined, AXIS), columns_of("O"), alone), WEIGHTS)
+    missing = Likeliest(0.7, 0.0, 1.0, 532.0)
+    none = edge_probability(edge_features(binned(_background(), AXIS), (), missing), WEIGHTS)
     assert WEIGHTS.shape == (1 + len(EDGE_FEATURES),)
     assert step < 0.5 < edge
     assert none < edge
@@ -81,9 +90,9 @@ def test_nothing_is_named_where_no_edge_is_likely() -> None:
     oxygen = proof.elements["O"].probability
     assert 0.0 < proof.edge < 0.5 < alone.edge
     assert oxygen == pytest.approx(alone.elements["O"].probability)
-    assert limit <= oxygen < limit / (2.0 * proof.edge)
-    assert alone.names_any(limit)
-    assert not proof.names_any(limit)
+    assert limit <= oxygen
+    assert alone.shows_edge
+    assert not proof.shows_edge
 
     def answer(evidence: Evidence) -> Identification:
         values = network | {"O": oxygen}
@@ -134,3 +143,13 @@ def test_single_electrons_are_no_spikes() -> None:
         assert (rows == unit * few).all()
     few[3, 100] = 40
     assert list(without_spikes(few, AXIS)[1]) == [3]
+
+
+def test_so_few_counts_that_most_channels_are_zero_are_judged() -> None:
+    """Their median is zero, and so are the median noise and level."""
+    counts = np.random.default_rng(3).poisson(0.1, 400).astype(float)
+    counts[300:] += np.random.default_rng(4).poisson(5.0, 100)
+    axis = EnergyAxis(232.0, 1.0, 400)
+    result = coreloss.identify(counts, axis, evidence=True)
+    assert result.evidence is not None
+    assert np.isfinite(result.evidence.edge_features).all()

@@ -56,6 +56,9 @@ def test_signals_are_identified_mapped_and_quantified(lazy: bool, step_bundle: P
     percent = result.atomic_percent.inav[1].data
     assert percent[:, :3].mean() == pytest.approx(100 / 3, abs=3.0)
     assert result.chi2.axes_manager.signal_shape == (6, 4)
+    for values in (result.atomic_percent_model_error, result.likelihood_ratio, result.residual):
+        assert values.data.shape == result.atomic_percent.data.shape
+        assert np.isfinite(values.data).all()
     assert "at%" in result.result.table()
 
 

@@ -71,7 +71,7 @@ def test_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     present = [s for s, p in zip(batch.elements, batch.present[0], strict=True) if p]
     assert all(f'"{symbol}"' in text for symbol in present)
     assert main(["models"]) == 0
-    assert "kong2022 3   20 elements" in capsys.readouterr().out
+    assert "kong2022 4   20 elements" in capsys.readouterr().out
 
 
 @pytest.mark.real

@@ -112,7 +112,7 @@ def test_what_its_own_spectra_do_not_bear_out_drops_out(step_bundle: Path) -> No
     assert set(maps.elements) == {"O", "Ti"}
     rows = {row["symbol"]: row for row in maps.candidates}
     assert rows["Sb"]["fraction"] > 0.9
-    assert "gains nothing by it" in rows["Sb"]["reason"]
+    assert "gains too little by it" in rows["Sb"]["reason"]
     assert rows["O"]["likelihood_ratio"] > 100
     assert "dropped: the fit" in maps.table()
     assert "likelihood_ratio" in maps.csv().splitlines()[0]
@@ -127,7 +127,7 @@ def test_support_asks_network_and_fit(step_bundle: Path) -> None:
     assert proof.support("Fe") == Support()
     weak = replace(proof, likelihood_ratios={"Ti": 4.0})
     assert not weak.support("Ti").found
-    assert "gains nothing" in weak.support("Ti").reason("the sum")
+    assert "gains too little" in weak.support("Ti").reason("the sum")
     assert result.evidence is not None
     unlikely = {"Ti": replace(result.evidence.elements["Ti"], probability=0.2)}
     said = Proof(replace(result, evidence=replace(result.evidence, elements=unlikely)), {})

@@ -23,10 +23,11 @@ import coreloss.maps.output as output
 import coreloss.maps.source as source
 from coreloss.cli import main
 from coreloss.energy import EnergyAxis, Spectra
+from coreloss.io import ReadError
 from coreloss.maps import element_maps, open_image, quantify
 from coreloss.maps.elements import _Identify
 from coreloss.maps.output import check_folder
-from coreloss.maps.quantification import _Fit
+from coreloss.maps.pixel_fit import PixelFit
 
 
 def test_a_survey_image_and_one_scale_bar_are_drawn(tmp_path: Path, step_bundle: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_command_that_was_stopped_goes_on(
         return blocks(20_000)
 
     monkeypatch.setattr(source.SpectrumImage, "blocks", small)
-    work = _Identify if what == "map" else _Fit
+    work = _Identify if what == "map" else PixelFit
     done, limit = [], [2]
     call = work.__call__
 
@@ -164,17 +165,20 @@ def test_a_cluster_maps_and_quantifies_as_this_process_does(
         assert (amounts[0].errors == amounts[1].errors).all()
 
 
+@pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize(
     ("fault", "words", "message"),
     [
-        ("dispersion", ["quantify"], "0.5 eV/channel and the core loss 1; rebin"),
+        ("dispersion", ["quantify"], "8 eV/channel, too coarse to tell plasmons"),
+        ("shape", ["map"], "its axes say 9 × 12 spectra but its data hold 8 × 12"),
+        ("shape", ["quantify"], "its axes say 9 × 12 spectra but its data hold 8 × 12"),
         ("area", ["quantify"], "12 × 8 spectra and the core loss 8 × 12"),
         ("dead", ["map"], "every value is 0; give a recorded spectrum"),
         ("dead", ["quantify"], "every value is 0; give a recorded spectrum"),
         ("nan", ["map"], "none of its values is a finite number"),
         ("nan", ["quantify"], "none of its values is a finite number"),
-        ("saturated", ["map"], "96 saturated"),
-        ("saturated", ["quantify"], "96 saturated"),
+        ("saturated", ["map"], "96 saturated among 96 looked at); record it with a shorter"),
+        ("saturated", ["quantify"], "96 saturated among 96 looked at); record it with a shorter"),
         ("complex", ["quantify"], "complex"),
         ("alpha", ["quantify"], "convergence semi-angle α"),
     ],
@@ -183,14 +187,20 @@ def test_faults_get_one_sentence_and_leave_nothing(
     fault: str,
     words: list[str],
     message: str,
+    lazy: bool,
     step_bundle: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if lazy:  # as files of 200 MB and more are read
+        monkeypatch.setattr("coreloss.maps.source.SMALL_BYTES", 0)
+        if fault in ("dead", "nan"):
+            message = "96 without counts, 0 saturated among 96 looked at); give an image with"
     counts, instrument = image_counts(), tem()
     low: Path | None = None
     if fault == "dispersion":
-        axis = EnergyAxis(-20.0, 0.5, LOW_AXIS.size)
+        axis = EnergyAxis(-80.0, 8.0, LOW_AXIS.size)
         low = write_hspy(tmp_path / "low.hspy", low_loss_counts((8, 12)), axis, **tem())
     elif fault == "area":
         low = write_hspy(tmp_path / "low.hspy", low_loss_counts((12, 8)), LOW_AXIS, **tem())
@@ -206,6 +216,10 @@ def test_faults_get_one_sentence_and_leave_nothing(
     elif fault == "alpha":
         del instrument["convergence_angle"]
     path = write_hspy(tmp_path / "si.hspy", counts, AXIS, **instrument)
+    if fault == "shape":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "a") as store:
+            store["Experiments/area/axis-0"].attrs["size"] = 9
     arguments = [*words, str(path), "--model", str(step_bundle), "--out", str(tmp_path / "out")]
     arguments += ["--axis", "as-recorded"]
     if words == ["quantify"]:
@@ -233,3 +247,26 @@ def test_an_image_of_one_pixel_of_integers_is_quantified(
         Spectra(image_counts((1, 1), dose=4e4), AXIS), ["O"], near_edge="none", **MICROSCOPE
     )
     assert told["elements"]["O"]["amount"] == pytest.approx(many.total["O"]["amount"], rel=1e-5)
+
+
+def test_infinite_counts_of_a_large_file_are_no_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coreloss.maps.source.SMALL_BYTES", 0)
+    counts = image_counts((2, 4))
+    counts[:, :, 60] = np.inf
+    image = open_image(write_hspy(tmp_path / "si.hspy", counts, AXIS, **tem()))
+    whole = image.read(image.blocks()[0])
+    assert np.isnan(whole[:, 60]).all()
+    assert np.isfinite(np.delete(whole, 60, axis=1)).all()
+
+
+def test_a_large_file_of_few_channels_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coreloss.maps.source.SMALL_BYTES", 0)
+    path = write_hspy(
+        tmp_path / "si.hspy", image_counts((2, 4))[..., :5], EnergyAxis(400.0, 1.0, 5), **tem()
+    )
+    with pytest.raises(ReadError, match="its spectra have 5 channels; give spectra of at least 8"):
+        open_image(path)

@@ -38,8 +38,12 @@ class QuantifiedSignals:
 
     Attributes
     ----------
-    atomic_percent, atomic_percent_error, amounts, amounts_error : signal
-        One map for each element along the first axis; `amounts` in ``result.unit``.
+    atomic_percent, atomic_percent_error, atomic_percent_model_error : signal [at%]
+        One map for each element along the first axis; errors of counting, and of the model.
+    amounts, amounts_error : signal
+        In ``result.unit``.
+    likelihood_ratio, residual : signal
+        As of `coreloss.maps.Quantification`.
     chi2 : signal
         χ² per degree of freedom.
     result : Quantification
@@ -48,8 +52,11 @@ class QuantifiedSignals:
 
     atomic_percent: Any
     atomic_percent_error: Any
+    atomic_percent_model_error: Any
     amounts: Any
     amounts_error: Any
+    likelihood_ratio: Any
+    residual: Any
     chi2: Any
     result: Quantification
 
@@ -105,7 +112,7 @@ def quantify(
     elements : sequence of str, optional
         Those found, without it.
     **options
-        Of `coreloss.maps.quantify`; ``low_loss`` may be a signal.
+        Of `coreloss.maps.quantify`; ``low_loss`` may be a signal, of any dispersion.
     """
     low_loss = options.pop("low_loss", None)
     if hasattr(low_loss, "axes_manager"):
@@ -119,8 +126,15 @@ def quantify(
     return QuantifiedSignals(
         made(result.atomic_percent, "atomic percent", "Composition (at%)"),
         made(result.atomic_percent_errors, "error of atomic percent", "Standard error (at%)"),
+        made(
+            result.atomic_percent_model_errors,
+            "model error of atomic percent",
+            "Error of the model (at%)",
+        ),
         made(result.amounts, "amounts", f"Amount ({result.unit})"),
         made(result.errors, "error of amounts", f"Standard error ({result.unit})"),
+        made(result.likelihood_ratio, "likelihood ratio", "2 Δ ln L"),
+        made(result.residual, "residual", "Residual (standard errors)"),
         _as_signal(result.reduced_chi2, result.axes, "chi2", None, "χ² per degree of freedom"),
         result,
     )

@@ -63,6 +63,9 @@ class Design:
         Elements whose edges leave too few channels to tell their amount by.
     signed : ndarray, (n_columns,) bool, optional
         Columns whose coefficients may be negative; none without it. See `settled`.
+    within : ndarray, (n_elements,), optional
+        With free near-edge structure: how much of the column behind ``amplitude`` makes an atom's
+        edges whole.
     """
 
     matrix: NDArray[np.float64] = field(repr=False)
@@ -76,6 +79,7 @@ class Design:
     near_edge: NDArray[np.bool_] = field(repr=False)
     unfounded: tuple[str, ...] = ()
     signed: NDArray[np.bool_] | None = field(default=None, repr=False)
+    within: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def background(self) -> NDArray[np.intp]:
@@ -85,6 +89,17 @@ class Design:
     def columns_of(self, symbol: str) -> NDArray[np.intp]:
         """Indices of an element's columns, near-edge structure included."""
         return np.flatnonzero(self.element_of == self.elements.index(symbol))
+
+    def atoms(self) -> NDArray[np.float64]:
+        """Edges of whole atoms, near-edge regions included, (n_energy, n_elements).
+
+        Of a design with one model, which is not settled.
+        """
+        whole = self.matrix[:, self.amplitude]
+        if self.within is not None:
+            there = self.within > 0
+            whole[:, there] += self.within[there] * self.matrix[:, self.amplitude[there] + 1]
+        return np.asarray(whole)
 
     def settled(self, coefficients: NDArray[np.float64]) -> Design:
         """The same for single spectra whose sum was fitted with ``coefficients`` (n_columns,).
@@ -104,6 +119,7 @@ class Design:
             amplitude=place[self.amplitude],
             names=tuple(name for name, there in zip(self.names, kept, strict=True) if there),
             signed=structure[kept],
+            within=None,
         )
 
 
@@ -148,7 +164,7 @@ def design_matrix(
     alpha_mrad, beta_mrad : float [mrad]
         Convergence and collection semi-angles.
     low_loss : Spectra, optional
-        One low-loss spectrum of the same dispersion, convolved with the edges as a shape of
+        One low-loss spectrum, convolved with the edges as a shape of
         unit area. For more than a shape, and for one a spectrum, give ``response``.
     response : Response, optional
         Kernels that the edges are convolved with; see `coreloss.fit.Response`.
@@ -206,6 +222,7 @@ def design_matrix(
     owner: list[int] = []
     amplitude: list[int] = []
     unfounded: list[str] = []
+    inside_regions = np.zeros(len(symbols))
     free = np.zeros(axis.size, dtype=bool)
     for number, symbol in enumerate(symbols):
         own = fitted_edges(symbol, axis, (low, high))
@@ -229,6 +246,7 @@ def design_matrix(
             column = column - within
             if within.max(initial=0.0) > 0:
                 hats = np.vstack([within / within.max(), hats])
+                inside_regions[number] = within.max() * _NM2_PER_M2 * axis.dispersion
         elif near_edge == "exclude":
             for region in regions:
                 use &= (energies < region.begin) | (energies > region.end)
@@ -267,6 +285,7 @@ def design_matrix(
         (*(f"background {i + 1}" for i in range(background)), *names),
         free,
         tuple(unfounded),
+        within=inside_regions if near_edge == "free" else None,
     )
 
 

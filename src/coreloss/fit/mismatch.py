@@ -3,7 +3,9 @@
 Noise is not all that makes an amount err. Beyond the region in which near-edge structure is
 fitted freely, extended fine structure and the tails of white lines go on, and a fit takes them for
 more or less of an element. Their size can be told from what a fit leaves over; what they do to
-the amounts follows from the fit's own linear response.
+the amounts follows from the fit's own linear response. What no residual tells is that edges of
+compounds begin some electronvolts from where those of elements do, and that the energy axis may be
+off: behind its near-edge region a cross section that is moved looks like one that is larger.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ _KNOTS_EV = (0.0, 8.0, 16.0, 26.0, 40.0, 60.0, 90.0, 130.0, 190.0, 280.0, 400.0,
 _DECAY_EV = 40.0
 _FLOOR = 0.1
 _ROUNDS = 4
+# How far an edge of a compound may lie from the element's, one standard deviation [eV]: metals'
+# by up to 2 eV, those of light elements by up to 6 eV (R. F. Egerton, Electron Energy-Loss
+# Spectroscopy in the Electron Microscope, 3rd ed., Springer 2011, sec. 4.5; EELS Atlas).
+_CHEMICAL_SHIFT_EV = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,18 +48,30 @@ class Mismatch:
     tails : ndarray, (n_elements, n_elements), optional
         Change of the amount of the last element for one atom per nm² of the first, by as much
         of the Lorentzian tails of its white lines as there may be.
+    moved : ndarray, (n_elements, n_elements), optional [1/eV]
+        Change of the amount of the last element for one atom per nm² of the first, were its edges
+        to lie 1 eV higher.
+    axis_error_ev : float [eV]
+        By how much all edges may lie elsewhere because the energy axis is off.
     """
 
     response: NDArray[np.float64] = field(repr=False)
     scale: float
     tails: NDArray[np.float64] | None = field(default=None, repr=False)
+    moved: NDArray[np.float64] | None = field(default=None, repr=False)
+    axis_error_ev: float = 0.0
 
     def covariance(self, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of amounts (n, n_elements), in their units squared: (n, n_elements, n_elements).
 
-        Differences at different knots and of different elements are independent.
+        Differences at different knots and of different elements are independent; an axis that is
+        off moves the edges of all alike.
         """
-        return np.asarray(np.einsum("nk,kil->nil", amounts**2, self._each()))
+        whole = np.einsum("nk,kil->nil", amounts**2, self._each())
+        if self.moved is not None:
+            together = self.axis_error_ev * (amounts @ self.moved)
+            whole += together[:, :, None] * together[:, None, :]
+        return np.asarray(whole)
 
     def feigned(self, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
         """How much of each element the edges of the others may feign, (n, n_elements).
@@ -70,10 +88,13 @@ class Mismatch:
         part = self.scale**2 * np.einsum("kji,kjl->kil", self.response, self.response)
         if self.tails is not None:
             part = part + np.einsum("ki,kl->kil", self.tails, self.tails)
+        if self.moved is not None:
+            moved = _CHEMICAL_SHIFT_EV * self.moved
+            part = part + np.einsum("ki,kl->kil", moved, moved)
         return np.asarray(part)
 
 
-def mismatch_of(fit: LinearFit) -> Mismatch:
+def mismatch_of(fit: LinearFit, axis_error_ev: float = 0.0) -> Mismatch:
     """From the fit of one spectrum with little noise: the sum of all of an image.
 
     Each element's cross section may differ from the atom's by independent relative amounts, of
@@ -94,6 +115,8 @@ def mismatch_of(fit: LinearFit) -> Mismatch:
     ----------
     fit : LinearFit
         Of one spectrum, with one design.
+    axis_error_ev : float [eV]
+        Standard error of the energy axis.
     """
     design = fit.design
     finite = design.use & np.isfinite(fit.counts[0])
@@ -126,8 +149,8 @@ def mismatch_of(fit: LinearFit) -> Mismatch:
         if x[design.amplitude[k]] > 0:
             own = design.columns_of(symbol)
             tail = _tail(design.matrix[:, own] @ x[own], symbol, design)[finite]
-            moved = inverse @ (columns.T @ (weight * tail)) / np.maximum(size, 1e-300)
-            tails[k] = moved[places] / x[design.amplitude[k]]
+            change = inverse @ (columns.T @ (weight * tail)) / np.maximum(size, 1e-300)
+            tails[k] = change[places] / x[design.amplitude[k]]
             unlike[k] = tail - columns @ (inverse @ (columns.T @ (weight * tail)))
     # within near-edge regions white lines are sharper than triangles, which says nothing of tails
     root = np.sqrt(weight[counted])
@@ -146,7 +169,31 @@ def mismatch_of(fit: LinearFit) -> Mismatch:
         variance = float(np.trace(process.covariance(sensitivity))) - least_variance
         scale = np.sqrt(max(variance, 0.0) / usual) if usual > 0 else 0.0
         share, size_of_share = _shares_of_tails(rest, unlike, process)
-    return Mismatch(response, float(scale), tails * size_of_share[:, None])
+    return Mismatch(
+        response,
+        float(scale),
+        tails * size_of_share[:, None],
+        _by_place(design, matrix, weight, finite),
+        float(axis_error_ev),
+    )
+
+
+def _by_place(
+    design: Design,
+    matrix: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    finite: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """`Mismatch.moved`, of a design's channels in use, with the fit's weights.
+
+    Here all near-edge structure counts, as it takes up what moves there whatever a fit has of it.
+    """
+    later = -np.gradient(design.atoms(), design.axis.dispersion, axis=0)[finite]
+    size = np.maximum(np.sqrt(np.einsum("ek,e,ek->k", matrix, weight, matrix)), 1e-300)
+    columns = matrix / size
+    weighted = weight[:, None] * columns
+    inverse = np.linalg.pinv(columns.T @ weighted, rcond=1e-12, hermitian=True)
+    return np.asarray((inverse @ (weighted.T @ later) / size[:, None])[design.amplitude].T)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ __all__ = ["FARTHEST_ZERO_LOSS_EV", "Response", "zero_loss_position"]
 #: A peak farther from 0 than this is no zero-loss peak [eV].
 FARTHEST_ZERO_LOSS_EV = 50.0
 
-# The two axes may differ by this share of their dispersion, as stored to four digits.
-_SAME_DISPERSION = 5e-3
+# Channels wider than this, and than the core loss's, do not tell plasmons from the zero loss [eV].
+_COARSEST_EV = 5.0
 
 
 def zero_loss_position(counts: ArrayLike, axis: EnergyAxis) -> NDArray[np.float64]:
@@ -92,10 +92,13 @@ class Response:
     ) -> Response:
         """Low-loss spectra, (n_low,) or (n, n_low) [counts], that contain the zero-loss peak.
 
+        One of another dispersion is rebinned to that of the core-loss record; its counts keep
+        their sum, those of a channel spread evenly over it.
+
         Parameters
         ----------
         dispersion_ev : float [eV/channel]
-            Of the core-loss record; the low loss must have the same.
+            Of the core-loss record.
         ratio : float, optional
             Exposure of the core-loss record over that of the low loss. With it amplitudes
             are areal densities; without, the low loss counts as a shape of unit area.
@@ -106,13 +109,14 @@ class Response:
         Raises
         ------
         ValueError
-            If the dispersions differ, the record holds no zero loss or a spectrum is empty.
+            If the record's channels are too wide, it holds no zero loss or a spectrum is empty.
         """
         values = np.atleast_2d(np.asarray(counts, dtype=float))
-        if abs(axis.dispersion / dispersion_ev - 1.0) > _SAME_DISPERSION:
+        if axis.dispersion > _COARSEST_EV and axis.dispersion > 1.01 * dispersion_ev:
             raise ValueError(
-                f"the low loss has {axis.dispersion:.4g} eV/channel and the core loss "
-                f"{dispersion_ev:.4g}; rebin one of them, so that both have the same dispersion"
+                f"the low loss has {axis.dispersion:.4g} eV/channel, too coarse to tell plasmons "
+                f"from the zero loss, and the core loss {dispersion_ev:.4g}; give a low loss of "
+                f"at most {_COARSEST_EV:g} eV/channel"
             )
         if not axis.start < 0.0 < axis.end:
             raise ValueError(
@@ -138,10 +142,13 @@ class Response:
         ahead = energies[None, :] < place[:, None] - max(5.0, 4.0 * axis.dispersion)
         values = np.where(ahead, 0.0, values)
         total = values.sum(axis=1)
-        zero = axis.index(0.0)
-        rest = zero - (0.0 - axis.offset) / axis.dispersion
-        offset = (place - np.asarray(shift_ev, dtype=float)) / axis.dispersion
-        kernel = _moved(values, rest - offset)
+        zero = round(-axis.offset / dispersion_ev)
+        number = max(round(axis.size * axis.dispersion / dispersion_ev), zero + 1)
+        # where, in channels of the low loss, those of the kernel begin and end
+        bounds = (np.arange(number + 1) - zero - 0.5) * dispersion_ev
+        moved = place - np.asarray(shift_ev, dtype=float) - axis.offset
+        bounds = (bounds[None] + moved[:, None]) / axis.dispersion + 0.5
+        kernel = _rebinned(values, bounds)
         kernel = kernel * (1.0 / total if ratio is None else np.full_like(total, ratio))[:, None]
         return cls(kernel, zero, ratio is not None)
 
@@ -166,15 +173,14 @@ def _fast_length(size: int) -> int:
     return min(m << max((-(-size // m) - 1).bit_length(), 0) for m in (1, 3, 5))
 
 
-def _moved(values: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows moved by a number of channels each, (n,); linear between channels."""
+def _rebinned(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of counts (n, n_low) in other channels, whose bounds (n, m + 1) count in theirs: (n, m).
+
+    Moved by a part of a channel, counts are shared between two neighbours.
+    """
     n, size = values.shape
-    whole = np.floor(shift).astype(int)
-    part = (shift - whole)[:, None]
-    index = np.arange(size)[None, :] - whole[:, None]
-
-    def taken(places: NDArray[np.intp]) -> NDArray[np.float64]:
-        inside = (places >= 0) & (places < size)
-        return np.where(inside, values[np.arange(n)[:, None], np.clip(places, 0, size - 1)], 0.0)
-
-    return (1.0 - part) * taken(index) + part * taken(index - 1)
+    below = np.concatenate([np.zeros((n, 1)), np.cumsum(values, axis=1)], axis=1)
+    bounds = np.clip(bounds, 0.0, size)
+    whole = np.minimum(bounds.astype(int), size - 1)
+    row = np.arange(n)[:, None]
+    return np.diff(below[row, whole] + (bounds - whole) * values[row, whole], axis=1)

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis
 from coreloss.identification.bundle import ModelBundle
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import binned, columns_of, fit_hypotheses
-from coreloss.identification.positions import FoundEdge, found_edges
+from coreloss.identification.positions import FoundEdge, edge_kind, found_edges
 
 __all__ = ["AxisEstimate", "Reading", "estimate_axis", "parse_axis", "readings"]
 
@@ -37,12 +36,16 @@ _SAME_EV = 5.0
 _SEEN = 0.3
 _MOST_ELEMENTS = 6
 _LEAST_SNR = 4.0
+# how often edges are looked for, if they lie farther than this from where they were expected
+_FOLLOWED, _FAR_EV = 3, 3.0
 # no dispersion is known to err by more
 _MOST_STRETCH = 0.06
 # how far solids move an edge from the table, and the shape hides its onset [eV]
-_SPREAD_EV = {"sharp": 1.3, "white_lines": 1.3, "resonance": 2.5, "delayed": 5.0}
-_PRIOR_SHIFT_EV = 12.0
-_PRIOR_STRETCH = 0.015
+_SPREAD_EV = {"sharp": 1.3, "white_lines": 1.8, "resonance": 2.5, "delayed": 5.0}
+_PRIOR_SHIFT_EV = 20.0
+_PRIOR_STRETCH = 0.025
+# -2 log of the odds that a dispersion is wrong
+_STRETCH_COST = 4.0
 # a correction smaller than this many standard errors, or electronvolts, is none
 _SIGNIFICANT = 2.5
 _LEAST_CORRECTION_EV = 2.0
@@ -370,9 +373,7 @@ def readings(
     for cell in chosen:
         order = np.argsort(-probability[cell])[:_MOST_ELEMENTS]
         symbols = tuple(bundle.elements[i] for i in order if probability[cell, i] >= _SEEN)
-        here = _moved(axis, float(cells.shift_ev[cell]), float(cells.stretch[cell]))
-        edges = found_edges(counts, here, symbols)
-        partial.append((cell, symbols, edges, *_line(axis, cells, cell, edges)))
+        partial.append((cell, symbols, *_followed(counts, axis, cells, cell, symbols)))
     shift = np.array([p[3] for p in partial])
     stretch = np.array([p[4] for p in partial])
     network = network_features(bundle, _logits(counts, axis, bundle, shift, stretch, threads))
@@ -400,47 +401,77 @@ def readings(
 
 def spread_ev(edge: FoundEdge) -> float:
     """Standard deviation of an edge about its table value, measurement included [eV]."""
-    shapes = [
-        e.shape
-        for e in edges_of(edge.symbol)
-        if abs(e.onset_ev - edge.onset_ev) < 0.6 and e.subshell[0] == edge.group[0]
-    ]
-    return float(np.hypot(_SPREAD_EV.get(shapes[0] if shapes else "delayed", 5.0), edge.error_ev))
+    kind = edge_kind(edge.symbol, edge.group, edge.onset_ev)
+    return float(np.hypot(_SPREAD_EV[kind], edge.error_ev))
+
+
+def _followed(
+    counts: NDArray, axis: EnergyAxis, cells: Cells, cell: int, symbols: tuple[str, ...]
+) -> tuple[list[FoundEdge], float, float, float, tuple[str, ...], float]:
+    """Edges of a cell's elements and the line through them; see `_line`.
+
+    Where they lie far from where the cell has them they are looked for again there.
+    """
+    shift, stretch = float(cells.shift_ev[cell]), float(cells.stretch[cell])
+    for _ in range(_FOLLOWED):
+        edges = found_edges(counts, _moved(axis, shift, stretch), symbols)
+        line = _line(axis, shift, stretch, edges)
+        far = abs(line[0] - shift)
+        shift, stretch = line[0], line[1]
+        if far < _FAR_EV:
+            break
+    return edges, *line
 
 
 def _line(
-    axis: EnergyAxis, cells: Cells, cell: int, edges: list[FoundEdge]
+    axis: EnergyAxis, shift: float, stretch: float, edges: list[FoundEdge]
 ) -> tuple[float, float, float, tuple[str, ...], float]:
-    """Shift, stretch, error of the shift, edges used and their misfit, for a cell's edges.
+    """Shift, stretch, error of the shift, edges used and their misfit, for edges found.
 
-    Weighted least squares for the distances of the edges from the table, Gaussian priors on
-    shift and stretch, and edges far from the line weighted down (Student's t, 4 degrees).
+    ``shift`` and ``stretch`` are those of the axis on which they were found. Weighted least
+    squares for where the edges should lie, Gaussian priors on shift and stretch, and edges far
+    from the line weighted down (Student's t, 4 degrees). Most axes are shifted and no more: the
+    stretch is taken for wrong only where that explains the edges much better.
     """
-    shift, stretch = float(cells.shift_ev[cell]), float(cells.stretch[cell])
     good = [edge for edge in edges if edge.snr >= _LEAST_SNR]
     if not good:
         return shift, stretch, _PRIOR_SHIFT_EV, (), 0.0
     middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
-    distance = np.array([edge.found_ev - edge.onset_ev for edge in good])
     arm = np.array([edge.found_ev - middle - shift for edge in good]) / stretch
+    away = np.array([edge.onset_ev for edge in good]) - middle - arm
     sigma = np.array([spread_ev(edge) for edge in good])
-    free = np.ptp(arm) * _PRIOR_STRETCH > 2.0
-    design = np.stack([np.ones_like(arm), arm * free], axis=1)
-    precision = np.diag([_PRIOR_SHIFT_EV**-2, _PRIOR_STRETCH**-2])
-    pull = precision @ np.array([-shift, (1.0 - stretch) * free])
-    robust = np.ones_like(arm)
-    for _ in range(5):
-        weight = robust / sigma**2
-        normal = design.T @ (weight[:, None] * design) + precision
-        change = np.linalg.solve(normal, design.T @ (weight * -distance) + pull)
-        rest = (distance + design @ change) / sigma
-        robust = 5.0 / (4.0 + rest**2)
+    change, rest, error, cost = _straight(arm, away, sigma, bent=False)
+    if len(good) > 1 and np.ptp(arm) * _PRIOR_STRETCH > 2.0:
+        bent = _straight(arm, away, sigma, bent=True)
+        if bent[3] < cost - _STRETCH_COST:
+            change, rest, error, cost = bent
     misfit = float(np.minimum(rest**2, 9.0).sum())
-    error = float(np.sqrt(np.linalg.inv(normal)[0, 0] * max(1.0, misfit / len(good))))
+    error *= float(np.sqrt(max(1.0, misfit / len(good))))
     order = sorted(zip(good, rest, strict=True), key=lambda pair: -pair[0].snr)
     labels = tuple(
         f"{edge.label} at {(edge.found_ev - middle - shift) / stretch + middle:.1f} eV"
         for edge, distance_sigma in order
         if abs(distance_sigma) < 3.0
     )
-    return shift + float(change[0]), stretch + float(change[1]), error, labels, misfit
+    return float(change[0]), 1.0 + float(change[1]), error, labels, misfit
+
+
+def _straight(
+    arm: Floats, away: Floats, sigma: Floats, *, bent: bool
+) -> tuple[Floats, Floats, float, float]:
+    """A line, of slope 0 unless ``bent``, through distances ``away`` (n,) at ``arm`` (n,) [eV].
+
+    Returns shift and slope, the distances from the line over ``sigma``, the standard error of the
+    shift and the cost, -2 log posterior.
+    """
+    design = np.stack([np.ones_like(arm), arm * bent], axis=1)
+    precision = np.diag([_PRIOR_SHIFT_EV**-2, _PRIOR_STRETCH**-2])
+    robust = np.ones_like(arm)
+    for _ in range(5):
+        weight = robust / sigma**2
+        normal = design.T @ (weight[:, None] * design) + precision
+        line = np.linalg.solve(normal, design.T @ (weight * away))
+        rest = (away - design @ line) / sigma
+        robust = 5.0 / (4.0 + rest**2)
+    cost = float(5.0 * np.log1p(rest**2 / 4.0).sum() + line @ precision @ line)
+    return np.asarray(line), rest, float(np.sqrt(np.linalg.inv(normal)[0, 0])), cost

@@ -3,51 +3,89 @@
 Networks take what a detector does, steps of gain above all, for edges. Here a smooth
 background with the likely elements' edges competes with the same background and one step of
 gain; what edges explain beside such a step is asked, and how well all this describes the
-record. A logistic model fitted on simulated records with and without edges
-(``data/judgement.json``) gives the probability that an edge is there. Where that is so low that
-the likeliest element would fall below the threshold with it, no element is named; probabilities
-stay as they are, calibrated on records as they come.
+record. Asked as well is whether the likeliest element shows where its edges should be, whether
+another is likely beside it, and what limits the record: few counts make edges faint, a detector's
+pattern makes them up. A logistic model fitted on simulated records with and without edges
+(``data/judgement.json``) gives the probability that an edge is there. Where it is below
+``SHOWN`` no element is named; probabilities stay as they are, calibrated on records as they
+come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.identification.physics import Bins, Column, designs, problem_of, solutions
 
-__all__ = ["EDGE_FEATURES", "edge_features", "edge_probability", "names_any", "step_of_gain"]
+__all__ = [
+    "EDGE_FEATURES",
+    "SHOWN",
+    "Likeliest",
+    "edge_features",
+    "edge_probability",
+    "step_of_gain",
+]
 
 Floats = NDArray[np.float64]
 
 #: Network probability from which an element takes part.
 LIKELY = 0.1
+#: Probability of any edge from which elements are named.
+SHOWN = 0.5
 EDGE_FEATURES = (
     "log odds of the likeliest element",
     "log likelihood ratio of edges",
     "the same beside a step of gain",
     "edges against a step of gain",
     "log misfit",
-    "log misfit beside a step of gain",
-    "misfit beyond noise",
     "log channels",
+    "log odds of the second likeliest element",
+    "share of the likeliest element's edges missing",
+    "place of its first edge in the record",
+    "log share of the noise beside a detector's pattern",
+    "log noise over the highest counts",
 )
+# relative size of a detector's fixed pattern
+_PATTERN = 0.012
 # common shifts of the axis under which edges may explain a record [eV]
 _SHIFTS_EV = np.array([-8.0, -4.0, 0.0, 4.0, 8.0])
 
 
-def edge_features(bins: Bins, columns: Sequence[Column], likeliest: float) -> Floats:
+@dataclass(frozen=True)
+class Likeliest:
+    """What is known of the likeliest element of a record.
+
+    Attributes
+    ----------
+    probability, second : float
+        Its own, and that of the second likeliest; 0 where there is none.
+    missing : float
+        Share of its measurable edges where no step is seen; one half where none is measurable.
+    onset_ev : float [eV]
+        Of the lowest of its main edges in the record; of any, where none of them is there.
+    """
+
+    probability: float
+    second: float
+    missing: float
+    onset_ev: float
+
+
+def edge_features(bins: Bins, columns: Sequence[Column], likeliest: Likeliest) -> Floats:
     """Features of the logistic model, (n_features,); see ``EDGE_FEATURES``.
+
+    None hangs on the unit of the counts.
 
     Parameters
     ----------
     bins : Bins
     columns : sequence of Column
         Of the elements with a network probability of ``LIKELY`` or more.
-    likeliest : float
-        Probability of the likeliest element.
+    likeliest : Likeliest
     """
     number = bins.counts.size
     step = step_of_gain(bins)
@@ -59,20 +97,28 @@ def edge_features(bins: Bins, columns: Sequence[Column], likeliest: float) -> Fl
     smooth, step_alone = plain.total, beside.total
     edges, both = (float(fits.chi2.min()) for fits in solutions([plain, beside]))
     unit, unit_both = max(1.0, edges / number), max(1.0, both / number)
-    misfit = float(np.log(edges / number + 0.05))
-    p = min(max(likeliest, 1e-6), 1.0 - 1e-6)
+    noise, level = float(np.median(bins.noise)), float(np.median(np.abs(bins.counts)))
+    first, last = float(bins.energies[0]), float(bins.energies[-1])
     return np.array(
         [
-            np.log(p / (1.0 - p)),
+            _log_odds(likeliest.probability, 1e-6),
             np.log1p(max(smooth - edges, 0.0) / unit),
             np.log1p(max(step_alone - both, 0.0) / unit_both),
             np.arcsinh((step_alone - edges) / unit),
-            misfit,
-            np.log(both / number + 0.05),
-            max(misfit, 0.0),
+            np.log(edges / number + 0.05),
             np.log(number),
+            _log_odds(likeliest.second, 1e-2),
+            likeliest.missing,
+            (likeliest.onset_ev - first) / (last - first),
+            np.log(noise / max(noise + (_PATTERN * level) ** 2, 1e-30) + 1e-6),
+            np.log(noise / bins.scale**2 + 1e-9),
         ]
     )
+
+
+def _log_odds(probability: float, least: float) -> float:
+    p = min(max(probability, least), 1.0 - least)
+    return float(np.log(p / (1.0 - p)))
 
 
 def step_of_gain(bins: Bins) -> Floats:
@@ -104,8 +150,3 @@ def edge_probability(features: Floats, weights: Floats) -> float:
     """That an edge is there; weights (1 + n_features,), intercept first."""
     z = float(np.clip(weights[0] + features @ weights[1:], -30.0, 30.0))
     return float(1.0 / (1.0 + np.exp(-z)))
-
-
-def names_any(likeliest: float, edge: float, threshold: float) -> bool:
-    """Whether elements are named, given the likeliest one's probability and that of any edge."""
-    return likeliest * min(1.0, 2.0 * edge) >= threshold

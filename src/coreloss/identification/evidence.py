@@ -20,17 +20,20 @@ from coreloss.fit import non_negative_solutions
 from coreloss.identification.axis import spread_ev
 from coreloss.identification.edge_free import (
     LIKELY,
+    SHOWN,
+    Likeliest,
     edge_features,
     edge_probability,
-    names_any,
 )
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import (
-    MODEL_ERROR,
+    Bins,
+    Column,
     Problem,
     binned,
     columns_of,
     designs,
+    discounted,
     problem_of,
     shapes_at,
     solutions,
@@ -47,8 +50,12 @@ _MOST = 12
 # a step that is no more than this many standard errors is not seen
 _SEEN_SNR = 3.0
 _STEP_BINS = 6
+# how far an edge of a compound may lie from its place in the table
+_CHEMICAL_EV = 3.0
 # standard errors from which a step that no element explains is told
 _UNEXPLAINED = 8.0
+# relative error of edge shapes and of the detector, for such steps
+_SHAPE_ERROR = 0.012
 # below it lie the zero loss and plasmons, and no edge of the table
 _FIRST_EDGE_EV = 30.0
 
@@ -136,7 +143,7 @@ class Evidence:
     edge_features : ndarray, (n_features,)
         What tells whether the record shows an edge; see ``edge_free.EDGE_FEATURES``.
     edge : float
-        Probability that it does.
+        Probability that it does; `shows_edge` tells whether it is high enough.
     """
 
     elements: dict[str, ElementEvidence]
@@ -148,13 +155,10 @@ class Evidence:
     edge_features: Floats = field(repr=False)
     edge: float
 
-    def names_any(self, threshold: float, either: float = 0.0) -> bool:
-        """Whether the record shows enough of an edge for elements to be named.
-
-        ``either`` is the probability that one of a group of rivals is there.
-        """
-        likeliest = max((e.probability for e in self.elements.values()), default=0.0)
-        return names_any(max(likeliest, either), self.edge, threshold)
+    @property
+    def shows_edge(self) -> bool:
+        """Whether the record shows enough of an edge for elements to be named."""
+        return self.edge >= SHOWN
 
     @property
     def strongest_rest(self) -> tuple[float, float]:
@@ -162,7 +166,7 @@ class Evidence:
 
         The means of six bins after and before; the model's own error counts as noise.
         """
-        sigma = np.sqrt(self.sigma**2 + (MODEL_ERROR * self.counts) ** 2)
+        sigma = np.sqrt(self.sigma**2 + (_SHAPE_ERROR * self.counts) ** 2)
         scaled = self.residual / np.where(sigma > 0, sigma, np.inf)
         if scaled.size < 4 * _STEP_BINS:
             return float("nan"), 0.0
@@ -223,7 +227,7 @@ class Evidence:
                 )
             if not element.edges:
                 lines.append(f"  {symbol:<10}no edge of it can be measured in this record")
-        if self.edge < 0.5 and self.rejected(found):
+        if not self.shows_edge and self.rejected(found):
             lines.append(
                 f"  an edge of any element is there with a probability of {self.edge:.2f}: "
                 "background and faults of a detector may be all"
@@ -266,28 +270,32 @@ def gather(
     ranked = sorted((s for s in judged if network[s] >= LOOKED_AT), key=lambda s: -network[s])
     symbols = ranked[:_MOST]
     bins = binned(counts, axis)
+    edges = found_edges(counts, axis, symbols)
     columns = [
         column
         for symbol in symbols
-        for column in columns_of(symbol)
+        for column in _where_found(symbol, edges if network[symbol] >= 0.5 else [])
         if bins.energies[0] < column.onset_ev < bins.energies[-1]
     ]
     owner = np.array([symbols.index(column.symbol) for column in columns], dtype=int)
-    problem = problem_of(bins, designs(bins, columns, np.zeros(1), np.ones(1)))
-    (fits,) = solutions([problem])
-    amplitude = fits.amplitudes[:, 0]
+    shapes = shapes_at(columns, bins.energies[None])[:, 0] * bins.scale
+    for again in (True, False):
+        problem = problem_of(bins, designs(bins, columns, np.zeros(1), np.ones(1)))
+        (fits,) = solutions([problem])
+        amplitude = fits.amplitudes[:, 0]
+        if again:
+            rest = bins.counts - amplitude @ shapes
+            bins = discounted(bins, bins.counts - rest + _background_of(bins, rest))
     chi2 = float(fits.chi2[0])
     number = bins.counts.size
     unit = max(1.0, chi2 / number)
     ratios = np.maximum(_without_each(problem, amplitude, owner, len(symbols)) - chi2, 0.0) / unit
-    shapes = shapes_at(columns, bins.energies[None])[:, 0] * bins.scale
     parts = {
         symbol: np.asarray(amplitude[owner == k] @ shapes[owner == k])
         for k, symbol in enumerate(symbols)
     }
     rest = bins.counts - sum(parts.values(), np.zeros(number))
-    background = bins.basis @ (bins.basis.T @ (rest * bins.weight)) / bins.weight
-    edges = found_edges(counts, axis, symbols)
+    background = _background_of(bins, rest)
     by_symbol = {
         symbol: sorted((e for e in edges if e.symbol == symbol), key=lambda e: -e.snr)
         for symbol in symbols
@@ -297,9 +305,8 @@ def gather(
         for k, symbol in enumerate(symbols)
     }
     likely = [column for column in columns if network[column.symbol] >= LIKELY]
-    record = edge_features(bins, likely, max(joined.values(), default=0.0))
+    record = edge_features(bins, likely, _likeliest(joined, columns, by_symbol, bins.middle))
     edge = edge_probability(record, edge_weights)
-    named = names_any(max(joined.values(), default=0.0), edge, threshold)
     elements = {}
     for k, symbol in enumerate(symbols):
         own = by_symbol[symbol]
@@ -309,7 +316,7 @@ def gather(
         element = ElementEvidence(
             symbol, network[symbol], probability, float(ratios[k]), bic, tuple(own)
         )
-        if probability < threshold or not named:
+        if probability < threshold or edge < SHOWN:
             element = ElementEvidence(
                 **{**element.__dict__, "reason": _reason(element, symbols, edges, edge)}
             )
@@ -325,6 +332,38 @@ def gather(
         record,
         edge,
     )
+
+
+def _where_found(symbol: str, edges: list[FoundEdge]) -> list[Column]:
+    """An element's columns, each edge where it was found as far as that is known.
+
+    Chemistry moves edges by a few electronvolts, over which white lines fall and rise.
+    """
+    moves: dict[str | None, float] = {None: 0.0}
+    for edge in edges:
+        if edge.symbol == symbol and edge.snr >= _SEEN_SNR:
+            known = _CHEMICAL_EV**2 / (_CHEMICAL_EV**2 + edge.error_ev**2)
+            moves[edge.group] = known * (edge.found_ev - edge.onset_ev)
+    columns = columns_of(symbol)
+    together = [column.groups for column in columns if column.kind == "atom"]
+    # shells that lie near each other share their columns, so they move as the lowest of them
+    return [
+        column.moved(
+            next(
+                moves[g]
+                for groups in together
+                if column.groups[0] in groups
+                for g in (*groups, None)
+                if g in moves
+            )
+        )
+        for column in columns
+    ]
+
+
+def _background_of(bins: Bins, rest: Floats) -> Floats:
+    """The smooth background that fits counts less all edges, (n,)."""
+    return np.asarray(bins.basis @ (bins.basis.T @ (rest * bins.weight)) / bins.weight)
 
 
 def _without_each(problem: Problem, amplitude: Floats, owner: NDArray[np.intp], n: int) -> Floats:
@@ -343,6 +382,28 @@ def _without_each(problem: Problem, amplitude: Floats, owner: NDArray[np.intp], 
         fits = non_negative_solutions(gram, right, start=start, allowed=allowed)
         out[some] = Problem(problem.total, gram, right, allowed).chi2(fits)
     return out
+
+
+def _likeliest(
+    joined: Mapping[str, float],
+    columns: list[Column],
+    edges: Mapping[str, list[FoundEdge]],
+    middle_ev: float,
+) -> Likeliest:
+    """What is known of the likeliest of some elements; ``middle_ev`` where none is likely."""
+    ranked = sorted(joined, key=lambda symbol: -joined[symbol])
+    if not ranked:
+        return Likeliest(0.0, 0.0, 0.5, middle_ev)
+    first = ranked[0]
+    own = [column for column in columns if column.symbol == first]
+    onsets = [c.onset_ev for c in own if c.major] or [c.onset_ev for c in own] or [middle_ev]
+    unseen = [edge.snr < _SEEN_SNR for edge in edges[first]]
+    return Likeliest(
+        joined[first],
+        joined[ranked[1]] if len(ranked) > 1 else 0.0,
+        float(np.mean(unseen)) if unseen else 0.5,
+        min(onsets),
+    )
 
 
 def features_of(network: float, likelihood_ratio: float, edges: list[FoundEdge]) -> Floats:
@@ -395,7 +456,7 @@ def _reason(
     lacking = [e for e in element.edges if e.snr < _SEEN_SNR]
     if lacking:
         return f"its {lacking[0].label} at {lacking[0].onset_ev:.0f} eV is missing"
-    if edge < 0.5:
+    if edge < SHOWN:
         return (
             f"what rises at {best.found_ev:.0f} eV may be no edge at all: background and faults of "
             f"a detector leave a probability of {edge:.2f} for any"

@@ -8,7 +8,7 @@ amounts in atoms/nm² use `coreloss.fit`, whose non-negative solver this module 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "binned",
     "columns_of",
     "designs",
+    "discounted",
     "fit_hypotheses",
     "problem_of",
     "solutions",
@@ -44,8 +45,17 @@ _MICROSCOPE = (200.0, 10.0, 20.0)
 _LINKED = 1.35
 _BROADENING_EV = 1.5
 _FEWEST_EV_AFTER = 3.0
-# relative error of edge shapes and of the detector
-MODEL_ERROR = 0.012
+# the latest that maxima come: M4,5 of Au
+_LATEST_EV = 250.0
+# thickness over mean free path up to which an edge is scattered once more
+_MOST_SCATTERED = 2.0
+# π*, σ* and what scattering from neighbours adds behind them on a step of one: place above the
+# onset [eV], FWHM [eV] and the greatest height that solids show, that wide
+_SHARP_PEAKS = ((2.5, 4.0, 3.0), (9.0, 8.0, 2.0), (20.0, 14.0, 1.0))
+# relative error of the smooth background; what edges are missed by is taken from the misfit
+_MODEL_ERROR = 0.001
+# about a channel, where the model's misfit is taken from: bins, or eV if they are more
+_MISFIT_BINS, _MISFIT_EV = 4, 15.0
 # of a column of the background, that the others do not hold
 _LEAST_PART = 1e-8
 # columns more than another problem's up to which problems are solved with it
@@ -62,8 +72,10 @@ class Column:
     ----------
     symbol : str
     kind : str
-        'atom', 'plural' (the atom's edges scattered once more) or 'line' (white lines, or the
-        peak near the onset that solids add to a sharp edge).
+        'atom' (with the weakest white lines known), 'plural' (the same, and the atom's edges
+        scattered once more) or 'line' (the same with as much near-edge structure as solids
+        show: white lines, or a peak on a sharp edge). Mixtures of them, none negative, are
+        what an edge may look like: no peak without its step.
     groups : tuple of str
         Shell groups in it, 'L23'.
     onset_ev : float [eV]
@@ -79,6 +91,22 @@ class Column:
     onset_ev: float
     major: bool
     shape: NDArray[np.float64]
+
+    @property
+    def delay_ev(self) -> float:
+        """How far the maximum lies above the onset [eV]; at most ``_LATEST_EV``."""
+        first = round(self.onset_ev / _STEP_EV)
+        part = self.shape[first : first + round(_LATEST_EV / _STEP_EV)]
+        return float(np.argmax(part)) * _STEP_EV
+
+    def moved(self, by_ev: float) -> Column:
+        """The same at an energy higher by ``by_ev`` [eV], to half an electronvolt."""
+        steps = round(by_ev / _STEP_EV)
+        if not steps:
+            return self
+        shape = np.roll(self.shape, steps)
+        shape[_ENERGIES.size + steps if steps < 0 else 0 : steps if steps > 0 else None] = 0.0
+        return replace(self, onset_ev=self.onset_ev + steps * _STEP_EV, shape=shape)
 
 
 def _broadened(shape: Floats, fwhm_ev: float) -> Floats:
@@ -119,34 +147,55 @@ def columns_of(symbol: str) -> tuple[Column, ...]:
         onset = float(library.onset_ev[cluster[0]])
         major = bool(library.major[cluster].any())
         near = (onset <= _ENERGIES) & (onset + 80.0 > _ENERGIES)
-        atom = atom / max(float(atom[near].max()), 1e-30)
+        top = max(float(atom[near].max()), 1e-30)
         plural = np.convolve(atom, _plasmons())[: atom.size]
-        for kind, shape in (("atom", atom), ("plural", plural)):
-            smooth = _broadened(shape, _BROADENING_EV)
-            out.append(Column(symbol, kind, names, onset, major, smooth))
+        least, most = np.zeros_like(atom), []
         for group in cluster:
             own, name = float(library.onset_ev[group]), library.name[group]
-            second, main = float(library.second_ev[group]), bool(library.major[group])
-            out += [
-                Column(symbol, "line", (name,), own, major, line)
-                for line in _lines(symbol, name, own, second, main)
-            ]
+            second = float(library.second_ev[group])
+            height = float(library.height[group] * np.interp(own, _ENERGIES, shared))
+            weakest, strongest = _lines(
+                symbol, name, own, second, height, sharp=bool(library.major[group])
+            )
+            least += weakest
+            most += [(name, own, bool(library.major[group]), line) for line in strongest]
+        out.append(Column(symbol, "atom", names, onset, major, _smooth(atom + least, top)))
+        thick = atom + least + _MOST_SCATTERED * plural
+        out.append(Column(symbol, "plural", names, onset, major, _smooth(thick, top)))
+        out += [
+            Column(symbol, "line", (name,), own, main, _smooth(atom + least + line, top))
+            for name, own, main, line in most
+        ]
     return tuple(out)
 
 
-def _lines(symbol: str, name: str, onset: float, second: float, major: bool) -> list[Floats]:
-    """What solids add near an onset: white lines, or peaks on a sharp edge."""
+def _smooth(shape: Floats, top: float) -> Floats:
+    return _broadened(shape / top, _BROADENING_EV)
+
+
+def _lines(
+    symbol: str, name: str, onset: float, second: float, height: float, *, sharp: bool
+) -> tuple[Floats, list[Floats]]:
+    """What solids add to a step of some height near its onset: the least, and the most over it.
+
+    White lines, of either share of the first; or peaks on a sharp edge.
+    """
+    nothing = np.zeros_like(_ENERGIES)
     lines = WHITE_LINES.get((symbol, name))
-    if lines is not None and lines.area_ev[1] > 6.0:
-        share, width = float(np.mean(lines.first_share)), float(np.mean(lines.fwhm_ev))
-        pair = share * _peak(onset + 1.5, width) + (1.0 - share) * _peak(second + 1.5, width)
-        return [pair / pair.max()]
-    if major and name in ("K", "L23") and (symbol, name) not in GIANT_RESONANCES:
+    if lines is not None:
+        width = float(np.mean(lines.fwhm_ev))
+        unit = height / (1.0645 * width)  # a Gaussian of the step's height as its area
+        first, last = (unit * _peak(place + 1.5, width) for place in (onset, second))
+        pairs = [share * first + (1.0 - share) * last for share in lines.first_share]
+        low, high = 0.5 * lines.area_ev[0], 1.3 * lines.area_ev[1]
+        return low * 0.5 * (pairs[0] + pairs[1]), [(high - low) * pair for pair in pairs]
+    if sharp and name in ("K", "L23") and (symbol, name) not in GIANT_RESONANCES:
         after = onset - 1.0 < _ENERGIES
-        # π*, σ* and what scattering from neighbours adds behind them
-        peaks = ((2.5, 4.0), (9.0, 8.0), (20.0, 14.0))[: 3 if name == "K" else 2]
-        return [_peak(onset + place, width) * after for place, width in peaks]
-    return []
+        return nothing, [
+            height * most * _peak(onset + place, width) * after
+            for place, width, most in _SHARP_PEAKS[: 3 if name == "K" else 2]
+        ]
+    return nothing, []
 
 
 def _peak(centre: float, fwhm: float) -> Floats:
@@ -243,7 +292,25 @@ def binned(counts: NDArray, axis: EnergyAxis, most: int = 500) -> Bins:
     energies: Floats = np.asarray(first + axis.dispersion * factor * np.arange(number), dtype=float)
     noise = (gain * np.abs(y) + floor) / factor
     top = float(np.abs(y).max()) or 1.0
-    variance = noise + (MODEL_ERROR * y) ** 2 + (1e-6 * top) ** 2
+    return _weighted(energies, y, noise, noise + (_MODEL_ERROR * y) ** 2 + (1e-6 * top) ** 2)
+
+
+def discounted(bins: Bins, model: Floats) -> Bins:
+    """The bins with less weight where a model (n,) misses them by more than their variance.
+
+    White lines that no table tells would otherwise hide what a faint edge elsewhere brings.
+    """
+    misfit = (bins.counts - model) ** 2 / bins.variance
+    reach = max(_MISFIT_BINS, round(_MISFIT_EV / bins.width))
+    total = np.concatenate([[0.0], np.cumsum(misfit)])
+    place = np.arange(misfit.size)
+    first, last = np.maximum(place - reach, 0), np.minimum(place + reach + 1, misfit.size)
+    near = (total[last] - total[first]) / (last - first)
+    return _weighted(bins.energies, bins.counts, bins.noise, bins.variance * np.maximum(near, 1.0))
+
+
+def _weighted(energies: Floats, y: Floats, noise: Floats, variance: Floats) -> Bins:
+    """Bins with their background projected out."""
     weight: Floats = 1.0 / np.sqrt(variance)
     columns = _background(energies, y) * weight[:, None]
     basis, triangle = np.linalg.qr(columns)

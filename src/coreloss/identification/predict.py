@@ -177,7 +177,7 @@ def identify_spectra(
             elif evidence:
                 proof = gather(mended, part, values, elements, limit)
                 values |= {s: e.probability for s, e in proof.elements.items()}
-                shows_edge = proof.edge >= 0.5
+                shows_edge = proof.shows_edge
         else:
             notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
         groups = rival_groups(values, elements, part) if shows_edge else []

@@ -75,10 +75,8 @@ class Identification:
         None where the evidence says that the record hardly shows an edge at all.
         """
         likeliest = {group.members[0] for group in self.open}
-        if self.evidence is not None:
-            either = max((group.probability for group in self.open), default=0.0)
-            if not self.evidence.names_any(self.threshold, either):
-                return ()
+        if self.evidence is not None and not self.evidence.shows_edge:
+            return ()
         present = [
             s
             for s, p in self.probabilities.items()

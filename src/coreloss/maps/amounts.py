@@ -65,9 +65,9 @@ class Quantification:
     atomic_percent, atomic_percent_errors : ndarray, (*shape, n_elements) [at%]
         Among ``elements``; NaN where nothing was fitted. Errors are those of counting alone.
     atomic_percent_model_errors : ndarray, (*shape, n_elements) [at%]
-        How far they may be off, all alike, because edges of solids differ from the model's; see
-        `coreloss.fit.Mismatch`. The error of tabulated cross sections, some per cent, comes on
-        top.
+        How far they may be off, all alike, because edges of solids differ from the model's and
+        lie elsewhere on the axis; see `coreloss.fit.Mismatch`. The error of tabulated cross
+        sections, some per cent, comes on top.
     likelihood_ratio : ndarray, (*shape, n_elements)
         2 Δ ln L of each element; below 9 it is not significant.
     residual : ndarray, (*shape, n_elements)

@@ -40,8 +40,14 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--alpha", type=float, metavar="MRAD", help="convergence semi-angle")
     command.add_argument("--beta", type=float, metavar="MRAD", help="collection semi-angle")
     command.add_argument(
-        "--low-loss", metavar="FILE", help="one spectrum or one a pixel (else that of the file)"
+        "--low-loss",
+        metavar="FILE",
+        help="one spectrum or one a pixel; 'none': no low loss (else that of the file)",
     )
+    command.add_argument(
+        "--simultaneous", action="store_true",
+        help="the low loss is of the same sweep: its zero-loss peak tells how the axis is off",
+    )  # fmt: skip
     command.add_argument(
         "--exposure-ratio", type=float, metavar="R",
         help="exposure of the core loss over that of the low loss; gives atoms/nm²",
@@ -148,7 +154,8 @@ def _quantify(options: argparse.Namespace) -> int:
             beam_energy_kev=options.beam_energy,
             alpha_mrad=options.alpha,
             beta_mrad=options.beta,
-            low_loss=options.low_loss,
+            low_loss=False if options.low_loss == "none" else options.low_loss,
+            simultaneous=options.simultaneous,
             exposure_ratio=options.exposure_ratio,
             beam_intensity=options.beam_intensity,
             thickness=options.thickness,

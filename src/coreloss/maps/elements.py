@@ -21,6 +21,7 @@ from coreloss.identification.result import covers
 from coreloss.maps.blocks import Store, run_blocks
 from coreloss.maps.channels import settled_channels, without_cosmic_rays
 from coreloss.maps.coherence import morans_z
+from coreloss.maps.lowloss import aligned_by_zero_loss
 from coreloss.maps.pixels import (
     DEAD,
     SATURATED,
@@ -266,7 +267,8 @@ def element_maps(
     signal : str or int, optional
         Which data set of a file; see `coreloss.io.load`.
     model, threshold, threads, axis_mode
-        As of `coreloss.identify`; the axis is judged on the mean spectrum.
+        As of `coreloss.identify`; the axis is judged on the mean spectrum, with 'auto' after the
+        zero-loss peak of a low loss in the same file was put at 0.
     least_fraction : float
         Share of the spectra in which an element must be found.
     bin : int
@@ -308,13 +310,16 @@ def element_maps(
     blank = unrecorded(sample)
     sample = np.where(blank, np.nan, sample)
     sample, spared = settled_channels(sample, image.axis)
-    image, said = settled_axis(image, sample, axis_mode, bundle, threads)
+    aligned: list[str] = []
+    if axis_mode == "auto":
+        image, aligned = aligned_by_zero_loss(image)
+    image, said, _ = settled_axis(image, sample, axis_mode, bundle, threads)
     judged = tuple(
         i for i, s in enumerate(bundle.elements) if any(covers(image.axis, e) for e in edges_of(s))
     )
     # a record that cannot be judged at all says so before anything is written
     probabilities(sample[:1], image.axis, bundle, threads=threads)
-    notes = [*image.notes, *said]
+    notes = [*image.notes, *aligned, *said]
     if clusters > 1 and importlib.util.find_spec("scipy") is None:
         notes.append("spectra were not clustered, as SciPy is not installed")
         clusters = 1

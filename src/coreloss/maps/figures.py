@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coreloss.edges import pair_label
 from coreloss.fit import fitted_edges
 from coreloss.maps.source import NavigationAxis
 from coreloss.plot import save
@@ -26,6 +27,9 @@ _INK = "#2B2B2B"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6A00")
 _MOST = 12
 _NICE = np.array([1.0, 2.0, 5.0])
+# of a picture of maps [inch]: its width, that of a map that is about square, height over width
+_WIDTH, _PANEL, _SHAPE = 10.4, 2.6, 0.5
+_FIT_HEIGHT = 4.0
 
 
 def element_maps_figure(maps: ElementMaps, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -68,17 +72,19 @@ def quantification_figure(
         figure = Figure(figsize=(10.0, 4.6), dpi=150, layout="constrained")
         _fit(figure.subplots(), result)
     else:
-        whole = Figure(figsize=(11.0, 9.0), dpi=150, layout="constrained")
-        halves: Any = whole.subfigures(2, 1, height_ratios=(1.0, 1.25))
-        upper, lower = halves
-        _fit(upper.subplots(), result)
         shown = result.elements[: _MOST - 1]
         values: list[NDArray[Any]] = [result.atomic_percent[..., i] for i in range(len(shown))]
-        titles = [
-            f"{s}   {result.total[s]['atomic_percent']:.1f} ± {result.total[s]['error']:.1f} at%"
-            for s in shown
-        ]
+        titles = [f"{s}   {_percent(result, s)} at%" for s in shown]
         survey = None if result.maps is None else result.maps.survey
+        pictures = [_last_two(v) for v in values]
+        rows, _, width = _grid(pictures[0], len(shown) + (survey is not None) + 1, result.axes)
+        height = rows * (width * _tall(pictures[0], result.axes) + 0.4) + 0.7
+        if pictures[0].ndim == 1:
+            height = 3.6
+        whole = Figure(figsize=(11.0, _FIT_HEIGHT + height), dpi=150, layout="constrained")
+        halves: Any = whole.subfigures(2, 1, height_ratios=(_FIT_HEIGHT, height))
+        upper, lower = halves
+        _fit(upper.subplots(), result)
         _panels(
             values,
             titles,
@@ -110,11 +116,15 @@ def _fit(axes: Axes, result: Quantification) -> None:
         linewidth=0, label="not fitted" if not used.all() else None,
     )  # fmt: skip
     for number, symbol in enumerate(result.design.elements):
+        named: set[str] = set()
         for edge in fitted_edges(symbol, result.axis):
             if edge.major:
                 axes.axvline(edge.onset_ev, color=_COLOURS[number % 7], linewidth=0.7, zorder=0)
+                if pair_label(edge) in named:
+                    continue
+                named.add(pair_label(edge))
                 axes.annotate(
-                    edge.label, (edge.onset_ev, 0.98 - 0.07 * (number % 4)),
+                    pair_label(edge), (edge.onset_ev, 0.98 - 0.07 * (number % 4)),
                     xycoords=("data", "axes fraction"), xytext=(2, 0),
                     textcoords="offset points", va="top", fontsize=7.5,
                     color=_COLOURS[number % 7],
@@ -125,11 +135,35 @@ def _fit(axes: Axes, result: Quantification) -> None:
     axes.set_ylabel("Counts")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="upper right")
-    said = "  ".join(
-        f"{s} {result.total[s]['atomic_percent']:.1f} ± {result.total[s]['error']:.1f}"
-        for s in result.elements
-    )
+    said = "  ".join(f"{s} {_percent(result, s)}" for s in result.elements)
     axes.set_title(f"{said}  at%", loc="left", fontsize=10)
+
+
+def _percent(result: Quantification, symbol: str) -> str:
+    """At% of the whole with one standard error of counting and of the model together."""
+    row = result.total[symbol]
+    return f"{row['atomic_percent']:.1f} ± {np.hypot(row['error'], row['model_error']):.1f}"
+
+
+def _tall(picture: NDArray[Any], axes: Sequence[NavigationAxis]) -> float:
+    """Height over width of a map as it is drawn, within limits."""
+    tall = picture.shape[0] / picture.shape[1] * _aspect(axes) if picture.ndim == 2 else 1.0
+    return min(max(tall, 0.08), 1.6)
+
+
+def _grid(
+    picture: NDArray[Any], number: int, axes: Sequence[NavigationAxis]
+) -> tuple[int, int, float]:
+    """Rows, columns and the width of a panel [inch]: wide maps in fewer columns."""
+    tall = _tall(picture, axes)
+
+    def odd(columns: int) -> float:
+        height = -(-number // columns) * (_WIDTH / columns * tall + 0.4)
+        return float(abs(np.log(height / (_SHAPE * _WIDTH))))
+
+    columns = min(range(1, min(number, 4) + 1), key=odd) if tall < _SHAPE else min(number, 4)
+    width = _WIDTH / columns if tall < _SHAPE else _PANEL
+    return -(-number // columns), columns, width
 
 
 def _panels(
@@ -150,13 +184,11 @@ def _panels(
     line = not flat or flat[0].ndim == 1
     number = (1 if line else len(flat) + (survey is not None)) + (last is not None)
     number = max(number, 1)
-    columns = min(number, 4)
-    rows = -(-number // columns)
+    rows, columns, width = (1, number, _PANEL) if line else _grid(flat[0], number, axes)
     if figure is None:
-        tall = 1.0 if line else flat[0].shape[0] / flat[0].shape[1] * _aspect(axes)
-        height = 2.4 * min(max(tall, 0.2 if survey is None else 0.8), 1.6) + 0.35
+        height = width * _tall(flat[0], axes) + 0.4 if flat else 0.0
         figure = Figure(
-            figsize=(10.0 if line else 2.6 * columns + 0.8, 3.6 if line else height * rows + 0.5),
+            figsize=(10.0 if line else width * columns + 0.8, 3.6 if line else height * rows + 0.5),
             dpi=150,
             layout="constrained",
         )
@@ -198,7 +230,8 @@ def _panels(
             aspect=_aspect(axes),
         )  # fmt: skip
         place.set_title(last[1], fontsize=8, loc="left")
-        figure.colorbar(image, ax=place, shrink=0.8, fraction=0.05)
+        # beneath it: beside it there is the scale of the others
+        figure.colorbar(image, ax=place, location="bottom", fraction=0.06, pad=0.02)
     return figure
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +27,18 @@ from coreloss.maps.source import (
     open_image,
 )
 
-__all__ = ["LowLoss", "low_loss_of"]
+__all__ = ["LowLoss", "aligned_by_zero_loss", "low_loss_of"]
 
 _SAMPLE = 512
+# a zero-loss peak farther from 0 than this was put there, and says nothing of the core loss [eV]
+_FARTHEST_OFF_EV = 15.0
+_LEAST_OFF_EV = 0.1
 # half width of the zero-loss window, as a share of which t/λ is judged [eV]
 _ZERO_LOSS_EV = 4.0
+# a low loss that ends below this lacks part of what follows the zero loss [eV]
+_SHORT_EV = 50.0
+# axes may differ by this share of their dispersion, as stored to four digits
+_SAME_DISPERSION = 5e-3
 # one kernel serves all pixels if t/λ varies by less than this about its mean
 _SAME_THICKNESS = 0.05
 
@@ -87,41 +96,108 @@ class LowLoss:
 
 def low_loss_of(
     image: SpectrumImage,
-    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | None,
+    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | Literal[False] | None,
     *,
     ratio: float | None = None,
     bin: int = 1,
     stretch: float = 1.0,
-) -> LowLoss | None:
-    """The low loss given, or the one in the image's own file; None without any.
+    together: bool = False,
+) -> tuple[LowLoss | None, list[str]]:
+    """The low loss given, or the one in the image's own file; None without any, or for False.
 
-    That of the same file was taken in the same sweep: its zero-loss peak tells how the energy
-    axis drifts from pixel to pixel, and the model of every pixel moves with it.
+    That of the same file, and with ``together`` that given, was taken in the same sweep: its
+    zero-loss peak tells how the energy axis drifts from pixel to pixel, and the model of every
+    pixel moves with it. Where nothing but the file's own may be used and it cannot, the second
+    says why.
 
-    ``stretch`` is true over recorded dispersion, of the core loss and so of the low loss.
+    ``stretch`` is true over recorded dispersion, of the core loss and so of a low loss of the
+    same dispersion. One of another, recorded with another setting of the spectrometer, is taken
+    as it says.
 
     A saturated zero-loss peak makes the specimen seem thicker than it is, which is noted.
 
     Raises
     ------
     ReadError, ValueError
-        For a low loss that cannot be used: other dispersion, other navigation shape, no zero
-        loss, with a ratio also a saturated one.
+        For a low loss given, or needed for a ratio, that cannot be used: other navigation
+        shape, no zero loss, channels too wide, with a ratio also a saturated one.
     """
-    together = low_loss is None
-    if low_loss is None:
-        found = _in_same_file(image)
-        if found is None:
-            return None
-        if abs(stretch * found.axis.dispersion / image.axis.dispersion - 1.0) > 5e-3:
-            return None
-        source = found
-    else:
-        source = low_loss if isinstance(low_loss, SpectrumImage) else _open(low_loss)
-    source = source.with_axis(source.axis.corrected(0.0, stretch))
-    name = source.name
     if ratio is not None and not ratio > 0:
         raise ValueError(f"the exposure ratio is {ratio}; it must be positive")
+    if low_loss is False:
+        return None, []
+    if low_loss is not None:
+        source = low_loss if isinstance(low_loss, SpectrumImage) else _open(low_loss)
+        return _used(image, source, ratio, bin, stretch, together=together), []
+    found = _in_same_file(image)
+    if not found:
+        return None, []
+    try:
+        fits = [s for s in found if s.number == 1 or s.binned(bin).shape == image.shape]
+        return _used(image, (fits or found)[0], ratio, bin, stretch, together=True), []
+    except ValueError as error:
+        if ratio is not None:
+            raise
+        return None, [f"the low loss in the file is not used: {_reason(error, image.path)}"]
+
+
+def aligned_by_zero_loss(
+    image: SpectrumImage,
+    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | Literal[False] | None = None,
+) -> tuple[SpectrumImage, list[str]]:
+    """The image on the axis that puts the zero-loss peak of a simultaneous low loss at 0.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+    low_loss : path, Spectra, SpectrumImage or False, optional
+        One of the same sweep; that of the same file without it, none for False.
+    """
+    if low_loss is False:
+        return image, []
+    if low_loss is not None:
+        found = [low_loss if isinstance(low_loss, SpectrumImage) else _open(low_loss)]
+    else:
+        found = _in_same_file(image)
+    shape = tuple(a.size for a in image.navigation)
+    for source in found:
+        alike = source.number == 1 or tuple(a.size for a in source.navigation) == shape
+        if not alike or source.axis.size < 5:
+            continue
+        counts = source.sample(_SAMPLE).astype(float)
+        counts = counts[_usable(counts, source.axis)]
+        if counts.size:  # the first channel of a plateau is not its middle
+            counts = counts[states(counts, Saturation.of(source, counts)) != SATURATED]
+        if not counts.size:
+            continue
+        place = float(np.median(zero_loss_position(counts, source.axis)))
+        if not _LEAST_OFF_EV < abs(place) < _FARTHEST_OFF_EV:
+            return image, []
+        return image.with_axis(image.axis.corrected(-place)), [
+            f"the zero-loss peak of the low loss lies at {place:+.1f} eV; the energy axis is moved "
+            f"by {-place:+.1f} eV"
+        ]
+    return image, []
+
+
+def _reason(error: ValueError, path: str) -> str:
+    return str(error).removeprefix(f"{path}: ")
+
+
+def _used(
+    image: SpectrumImage,
+    source: SpectrumImage,
+    ratio: float | None,
+    bin: int,
+    stretch: float,
+    *,
+    together: bool,
+) -> LowLoss:
+    """A low loss prepared for the fit of an image; ``together``: of the same sweep."""
+    same = stretch * source.axis.dispersion / image.axis.dispersion
+    if abs(same - 1.0) <= _SAME_DISPERSION:
+        source = source.with_axis(source.axis.corrected(0.0, stretch))
+    name = source.name
     try:
         if source.number > 1:
             source = source.binned(bin)
@@ -161,12 +237,26 @@ def low_loss_of(
     notes = [f"low loss: {name}, t/λ {middle:.2f}"]
     if alone:
         notes[0] += ", one spectrum for each pixel"
+        if not fine.all():
+            notes.append(
+                f"{(~fine).sum()} of {fine.size} low-loss spectra looked at hold no zero-loss "
+                "peak; their pixels take the mean one"
+            )
         if moves:
             notes.append(
                 f"the zero-loss peak drifts by {np.ptp(place):.2f} eV; edges of the model follow it"
             )
     elif source.number > 1:
         notes[0] += ", the mean for all pixels, which are alike"
+    if abs(same - 1.0) > _SAME_DISPERSION:
+        notes.append(
+            f"the low loss of {source.axis.dispersion:.4g} eV/channel is rebinned to the core "
+            f"loss's {image.axis.dispersion:.4g}"
+        )
+    if source.axis.end < _SHORT_EV:
+        notes.append(
+            f"the low loss ends at {source.axis.end:.0f} eV; plural scattering beyond is left out"
+        )
     if full:
         notes.append(
             "the low loss is saturated: t/λ is less than that, and plural scattering is overrated"
@@ -202,32 +292,32 @@ def _open(low_loss: str | os.PathLike[str] | Spectra) -> SpectrumImage:
         whole = open_image(path)
         if whole.axis.start < 0.0 < whole.axis.end:
             return whole
-        return _in_same_file(replace(whole, path=str(path))) or whole
+        return next(iter(_in_same_file(replace(whole, path=str(path)))), whole)
     return open_image(path)
 
 
-def _in_same_file(image: SpectrumImage) -> SpectrumImage | None:
-    """The low loss that lies beside an image's core loss in its file."""
+def _in_same_file(image: SpectrumImage) -> list[SpectrumImage]:
+    """The low losses that lie beside an image's core loss in its file."""
     if not image.path or not Path(image.path).exists():
-        return None
+        return []
     path = Path(image.path)
     items = _items(path, _reader_extension(path)) or []
+    try:
+        with _silence():
+            chosen = choose(path, items, image.signal)[0] if items else None
+    except ReadError:
+        return []
+    out = []
     for number, item in enumerate(items):
         found = item.energy_axis()
-        if found is None or item.other_kind() is not None:
+        if item is chosen or found is None or item.other_kind() is not None:
             continue
         values = item.axes[found[0]].energies(found[1])
         if not (values.min() <= 0 <= values.max()) or values.size < 32:
             continue
-        try:
-            with _silence():
-                chosen, _ = choose(path, items, image.signal)
-                if chosen is item:
-                    continue
-                return replace(image_of(path, item), path=str(path), signal=number)
-        except ReadError:
-            continue
-    return None
+        with suppress(ReadError), _silence():
+            out.append(replace(image_of(path, item), path=str(path), signal=number))
+    return out
 
 
 def _thickness(

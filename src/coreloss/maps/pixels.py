@@ -167,7 +167,12 @@ def usable_sample(image: SpectrumImage) -> tuple[NDArray[np.floating], Saturatio
         dead, full = (state == DEAD).sum(), (state == SATURATED).sum()
         raise ValueError(
             f"{image.name}: none of its {image.number} spectra is usable ({dead} without counts, "
-            f"{full} saturated among {state.size} looked at); give an image with counts in it"
+            f"{full} saturated among {state.size} looked at); "
+            + (
+                "record it with a shorter exposure"
+                if full > dead
+                else "give an image with counts in it"
+            )
         )
     return sample[state == USABLE], saturation
 

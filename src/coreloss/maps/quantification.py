@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.edges import edges_of
-from coreloss.energy import EnergyAxis, Spectra, total_of
+from coreloss.energy import Spectra, total_of
 from coreloss.fit import (
     Design,
     LinearFit,
@@ -20,25 +20,24 @@ from coreloss.fit import (
     Noise,
     Response,
     apparent_gain,
-    design_matrix,
     estimated_noise,
     fit_spectra,
     fitted_edges,
     mismatch_of,
 )
-from coreloss.fit.solids import as_measured
 from coreloss.identification import ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE
 from coreloss.maps.amounts import Quantification, atomic_percent
 from coreloss.maps.blocks import Store, run_blocks
-from coreloss.maps.channels import faulty_channels, settled_channels, without_cosmic_rays
+from coreloss.maps.channels import faulty_channels, settled_channels
 from coreloss.maps.doubtful import doubtful
 from coreloss.maps.elements import ElementMaps, _stamp, element_maps
-from coreloss.maps.lowloss import LowLoss, low_loss_of
+from coreloss.maps.lowloss import LowLoss, aligned_by_zero_loss, low_loss_of
 from coreloss.maps.microscope import Microscope, microscope_of
-from coreloss.maps.pixels import USABLE, Saturation, states, unrecorded, usable_sample
+from coreloss.maps.pixel_fit import PER_ELEMENT, PixelFit, Settings
+from coreloss.maps.pixels import USABLE, unrecorded, usable_sample
 from coreloss.maps.settled import settled_axis
-from coreloss.maps.source import Block, SpectrumImage, open_image
+from coreloss.maps.source import SpectrumImage, open_image
 from coreloss.maps.support import SIGNIFICANT
 from coreloss.maps.thickness import thickness_by_edges, typical_low_loss
 
@@ -47,144 +46,8 @@ __all__ = ["atomic_percent", "quantify"]
 _NOISE_SAMPLE = 512
 # end over begin of a record from which its background needs one power law more
 _WIDE = 3.0
-_PER_ELEMENT = (
-    "amount", "error", "percent", "percent_error", "percent_model_error", "ratio", "residual"
-)  # fmt: skip
-_OWN_DESIGNS = 64  # spectra with a design of their own at once
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What every design of a run shares."""
-
-    elements: tuple[str, ...]
-    axis: EnergyAxis
-    microscope: Microscope
-    near_edge: str
-    background: int
-    window_ev: tuple[float, float] | None
-    intensity: float | None
-    measured_shapes: bool = True
-    left_out: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
-
-    def design(self, response: Response | None) -> Design:
-        if response is None and self.intensity is not None:
-            response = Response.of_shift(0.0, self.axis.dispersion, intensity=self.intensity)
-        design = design_matrix(
-            self.elements,
-            self.axis,
-            response=response,
-            near_edge=self.near_edge,
-            background=self.background,
-            window_ev=self.window_ev,
-            measured_shapes=self.measured_shapes,
-            beam_energy_kev=self.microscope.beam_energy_kev,
-            alpha_mrad=self.microscope.alpha_mrad,
-            beta_mrad=self.microscope.beta_mrad,
-        )
-        if self.left_out is None or not (design.use & ~self.left_out).any():
-            return design
-        return replace(design, use=design.use & ~self.left_out)
-
-    def shapes_said(self) -> list[str]:
-        """Which elements' edges are not those of atoms."""
-        moved = [
-            f"{edge.symbol} M4,5 as measured: {stretch:.2f} times as wide, {strength:.2f} as strong"
-            for symbol in self.elements
-            for edge in fitted_edges(symbol, self.axis, self.window_ev)
-            if edge.subshell == "M5" and self.measured_shapes
-            for stretch, strength in [as_measured(symbol, "M5")]
-            if (stretch, strength) != (1.0, 1.0)
-        ]
-        return moved
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """What is done with each block."""
-
-    settings: _Settings
-    shared: Design | None
-    low_loss: LowLoss | None
-    noise: Noise
-    mismatch: Mismatch
-    saturation: Saturation
-    blank: NDArray[np.bool_]
-    spared: NDArray[np.bool_]
-    quantified: NDArray[np.intp]
-    coefficients: NDArray[np.float64]
-
-    def __call__(self, counts: NDArray[np.floating], block: Block) -> dict[str, NDArray[Any]]:
-        state = states(counts, self.saturation)
-        counts = np.where(self.blank | (counts >= self.saturation.level), np.nan, counts)
-        counts, struck = without_cosmic_rays(counts, self.settings.axis, self.spared)
-        n, k = counts.shape[0], self.quantified.size
-        out: dict[str, NDArray[Any]] = {
-            name: np.full((n, k), np.nan, dtype=np.float32) for name in _PER_ELEMENT
-        }
-        out["chi2"] = np.full(n, np.nan, dtype=np.float32)
-        out["state"] = state
-        sums = np.zeros((3, self.settings.axis.size))
-        response = None
-        if self.shared is None:
-            assert self.low_loss is not None
-            response = self.low_loss.of_block(block)
-        good = np.flatnonzero(state == USABLE)
-        step = _OWN_DESIGNS if self.shared is None else max(good.size, 1)
-        for begin in range(0, good.size, step):
-            rows = good[begin : begin + step]
-            if response is not None:
-                own = replace(response, kernel=response.kernel[rows])
-                design = self.settings.design(own)
-            else:
-                assert self.shared is not None
-                design = self.shared
-            if design.matrix.ndim == 2 and response is not None:
-                design = replace(design, matrix=design.matrix[None])
-            self._fitted(counts[rows], rows, design.settled(self.coefficients), out, sums)
-        out["_sums"], out["_struck"] = sums, np.array([struck])
-        return out
-
-    def _fitted(
-        self,
-        counts: NDArray[np.floating],
-        rows: NDArray[np.intp],
-        design: Design,
-        out: dict[str, NDArray[Any]],
-        sums: NDArray[np.float64],
-    ) -> None:
-        fit = fit_spectra(counts, design, gain=self.noise.gain, correlation=self.noise.correlation)
-        chosen = self.quantified
-        covariance = fit.covariance[:, chosen][:, :, chosen]
-        percent, error = atomic_percent(fit.amounts[:, chosen], covariance)
-        out["amount"][rows] = fit.amounts[:, chosen]
-        out["error"][rows] = fit.errors[:, chosen]
-        out["percent"][rows], out["percent_error"][rows] = percent, error
-        off = self.mismatch.covariance(fit.amounts)[:, chosen][:, :, chosen]
-        out["percent_model_error"][rows] = atomic_percent(fit.amounts[:, chosen], off)[1]
-        out["ratio"][rows] = fit.likelihood_ratio[:, chosen]
-        out["chi2"][rows] = fit.reduced_chi2
-        model = fit.model()
-        rest = np.where(np.isfinite(counts) & design.use, counts - model, 0.0)
-        noise = self.noise.gain * self.noise.correlation
-        for place, number in enumerate(chosen):
-            onset = fitted_edges(design.elements[number], design.axis, self.settings.window_ev)[0]
-            low, high = np.clip(
-                [design.axis.index(onset.onset_ev), design.axis.index(onset.onset_ev + 50.0) + 1],
-                0,
-                design.axis.size,
-            )
-            used = design.use[low:high]
-            spread = np.sqrt(noise * np.maximum(model[:, low:high], 0.0)[:, used].sum(axis=1))
-            known = spread > 0
-            out["residual"][rows, place] = np.where(
-                known, rest[:, low:high].sum(axis=1) / np.where(known, spread, 1.0), 0.0
-            )
-        # a gap counts as the model has it, as the sum would step where it begins
-        whole = np.where(np.isfinite(counts), counts, model)
-        sums[0] += np.where(self.blank, 0.0, whole).sum(axis=0)
-        sums[1] += model.sum(axis=0)
-        sums[2] += fit.background().sum(axis=0)
+# share of the spectra from which an element that is left out is worth a word
+_MANY = 0.1
 
 
 def quantify(
@@ -195,7 +58,8 @@ def quantify(
     beam_energy_kev: float | None = None,
     alpha_mrad: float | None = None,
     beta_mrad: float | None = None,
-    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | None = None,
+    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | Literal[False] | None = None,
+    simultaneous: bool = False,
     exposure_ratio: float | None = None,
     beam_intensity: float | None = None,
     thickness: float | None = None,
@@ -231,8 +95,12 @@ def quantify(
         Quantified as given, none added or taken out.
     beam_energy_kev, alpha_mrad, beta_mrad : float, optional
         In place of the file's.
-    low_loss : path, Spectra or SpectrumImage, optional
-        One spectrum, or one for each pixel; that of the same file without it.
+    low_loss : path, Spectra, SpectrumImage or False, optional
+        One spectrum, or one for each pixel, of any dispersion; that of the same file without it,
+        none for False.
+    simultaneous : bool
+        Whether the low loss given was recorded in the same sweep, as that of the same file was:
+        its zero-loss peak then tells how the axis is off, and how it drifts from pixel to pixel.
     exposure_ratio : float, optional
         Exposure of the core loss over that of the low loss; makes amounts areal densities.
     beam_intensity : float, optional
@@ -251,7 +119,8 @@ def quantify(
     measured_shapes : bool
         See `coreloss.fit.design_matrix`.
     axis_mode : str or float
-        As of `coreloss.identify`; the axis is judged on the mean spectrum.
+        As of `coreloss.identify`; the axis is judged on the mean spectrum, after the zero-loss
+        peak of a simultaneous low loss was put at 0.
     shift_ev, stretch : float
         Before that the axis is put to shift_ev + stretch · recorded. The low loss is stretched
         as the core loss is.
@@ -283,6 +152,10 @@ def quantify(
     )
     if exposure_ratio is not None and beam_intensity is not None:
         raise ValueError("give either an exposure ratio or a beam intensity, not both")
+    if simultaneous and (low_loss is None or low_loss is False):
+        raise ValueError(
+            "a simultaneous low loss is not given; give --low-loss FILE (in Python low_loss)"
+        )
     recorded = image.axis
     image = image.with_axis(recorded.corrected(shift_ev, stretch))
     pixels = image.binned(bin)
@@ -298,15 +171,23 @@ def quantify(
     faulty, told_of_channels = faulty_channels(sample, image.axis)
     blank |= faulty
     sample = np.where(blank, np.nan, sample)
-    image, said = settled_axis(image, sample, axis_mode, load_model(model), threads)
+    aligned: list[str] = []
+    if axis_mode == "auto" and (shift_ev, stretch) == (0.0, 1.0):
+        image, aligned = aligned_by_zero_loss(
+            image, low_loss if simultaneous or low_loss is False else None
+        )
+    image, said, axis_error_ev = settled_axis(image, sample, axis_mode, load_model(model), threads)
+    said = [*aligned, *said]
     pixels = pixels.with_axis(image.axis)
-    low = low_loss_of(
+    low, unused = low_loss_of(
         pixels,
         low_loss,
         ratio=exposure_ratio,
         bin=bin,
         stretch=image.axis.dispersion / recorded.dispersion,
+        together=simultaneous,
     )
+    said += unused
     if low is None and exposure_ratio is not None:
         raise ValueError(
             f"{image.name}: an exposure ratio says nothing without a low loss; give --low-loss FILE"
@@ -326,7 +207,8 @@ def quantify(
         )
     else:
         wanted = tuple(dict.fromkeys(edges_of(s)[0].symbol for s in elements))
-    not_quantified = {
+    not_quantified = {} if maps is None else _left_out(maps)
+    not_quantified |= {
         s: f"no edge between {image.axis.start:.0f} and {image.axis.end:.0f} eV"
         for s in wanted
         if not fitted_edges(s, image.axis, window_ev)
@@ -342,7 +224,7 @@ def quantify(
             )
             + ", so there is nothing to quantify; name elements whose edges it holds"
         )
-    settings = _Settings(
+    settings = Settings(
         wanted,
         image.axis,
         microscope,
@@ -360,7 +242,7 @@ def quantify(
         kernel, told = _typical_kernel(settings, sample, gain, thickness)
         said = [*said, *told]
     settings, fit, noise, mismatch, dropped, feigned = _supported(
-        settings, kernel, sample, gain, prune=elements is None
+        settings, kernel, sample, gain, axis_error_ev, prune=elements is None
     )
     design = fit.design
     feigned |= {s: why for s, why in resonant.items() if s in settings.elements}
@@ -379,14 +261,14 @@ def quantify(
         "file": _stamp(pixels),
         "settings": repr(settings),
         "noise": repr(noise),
-        "mismatch": mismatch.scale,
+        "mismatch": [mismatch.scale, axis_error_ev],
         "low_loss": list(low.notes) if low is not None else said,
         "bin": bin,
         "spared": np.flatnonzero(spared).tolist(),
     }
     store = Store(folder / "fit" if folder is not None else None, key, pixels.shape, len(blocks))
     shared = design if low is None or low.shared is not None else None
-    work = _Fit(
+    work = PixelFit(
         settings, shared, low, noise, mismatch, saturation, blank, spared, quantified,
         fit.coefficients[0],
     )  # fmt: skip
@@ -432,8 +314,17 @@ def _identified(
     return maps.elements, maps
 
 
+def _left_out(maps: ElementMaps) -> dict[str, str]:
+    """Elements that many spectra seem to hold but maps leave out, and why."""
+    return {
+        row["symbol"]: f"found in {100 * row['fraction']:.0f} % of the spectra, but {row['reason']}"
+        for row in maps.candidates
+        if not row["kept"] and row["fraction"] >= _MANY
+    }
+
+
 def _typical_kernel(
-    settings: _Settings,
+    settings: Settings,
     sample: NDArray[np.floating],
     gain: float | None,
     thickness: float | None,
@@ -472,13 +363,14 @@ def _mean_kernel(low: LowLoss, image: SpectrumImage) -> Response:
 
 
 def _supported(
-    settings: _Settings,
+    settings: Settings,
     kernel: Response | None,
     sample: NDArray[np.floating],
     gain: float | None,
+    axis_error_ev: float,
     *,
     prune: bool,
-) -> tuple[_Settings, LinearFit, Noise, Mismatch, dict[str, str], dict[str, str]]:
+) -> tuple[Settings, LinearFit, Noise, Mismatch, dict[str, str], dict[str, str]]:
     """Settings with the elements that the summed spectrum speaks for, its fit, noise, misfit.
 
     Last come those taken out and those whose amount cannot be told, and why.
@@ -498,7 +390,7 @@ def _supported(
         )
         weakest = int(np.argmin(ratio))
         if not prune or len(settings.elements) == 1 or ratio[weakest] >= SIGNIFICANT:
-            mismatch = mismatch_of(fit)
+            mismatch = mismatch_of(fit, axis_error_ev)
             feigned = _feigned(fit, mismatch) if prune else {}
             return settings, fit, noise, mismatch, dropped, feigned
         symbol = settings.elements[weakest]
@@ -520,7 +412,7 @@ def _feigned(fit: LinearFit, mismatch: Mismatch) -> dict[str, str]:
 def _assembled(
     image: SpectrumImage,
     store: Store,
-    settings: _Settings,
+    settings: Settings,
     design: Design,
     noise: Noise,
     mismatch: Mismatch,
@@ -555,7 +447,7 @@ def _assembled(
     unusable = state.size - number
     if unusable and not any("left out" in note for note in notes):
         notes.append(f"{unusable} of {state.size} spectra hold no counts or are saturated")
-    maps_of = {name: np.array(store.get(name)) for name in (*_PER_ELEMENT, "chi2")}
+    maps_of = {name: np.array(store.get(name)) for name in (*PER_ELEMENT, "chi2")}
     return Quantification(
         symbols,
         maps_of["amount"],

@@ -18,8 +18,11 @@ def settled_axis(
     mode: str | float,
     bundle: ModelBundle,
     threads: int,
-) -> tuple[SpectrumImage, list[str]]:
-    """The image on the axis that ``mode`` says, and what was found in words.
+) -> tuple[SpectrumImage, list[str], float]:
+    """The image on the axis that ``mode`` says, what was found in words, and the axis's error.
+
+    The error [eV] is that of the correction, or of what was measured and not corrected; 0 where the
+    axis was not judged.
 
     Parameters
     ----------
@@ -32,11 +35,14 @@ def settled_axis(
     threads : int
     """
     if mode == "as-recorded":
-        return image, []
+        return image, [], 0.0
     mean = total_of(sample) / sample.shape[0]
     estimate = identify_spectra(
         Spectra(mean, image.axis), model=bundle, threads=threads, axis_mode=mode
     )[0].axis_estimate
     if estimate is None:
-        return image, []
-    return image.with_axis(estimate.applied(image.axis)), [estimate.sentence()]
+        return image, [], 0.0
+    left = 0.0 if estimate.corrected else estimate.measured_ev
+    error = float(np.hypot(left, estimate.error_ev))
+    said = [estimate.sentence()]
+    return image.with_axis(estimate.applied(image.axis)), said, error if error < np.inf else 0.0

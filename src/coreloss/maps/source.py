@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.io import ReadError, load
+from coreloss.io.assemble import MIN_CHANNELS
 from coreloss.io.axes import DeclaredAxis
 from coreloss.io.datasets import DataSet, choose
 from coreloss.io.errors import extension, plain
@@ -182,6 +183,9 @@ class SpectrumImage:
             part = part[..., ::-1]
         wide = part.dtype.itemsize == 8
         part = part.astype(np.float64 if wide else np.float32, copy=False)
+        infinite = np.isinf(part)
+        if infinite.any():
+            part = np.where(infinite, np.nan, part)
         if self.bin > 1:
             part = part.reshape(*(n for n in part.shape[:-1]), self.axis.size)
             for number in range(len(self.navigation)):
@@ -321,8 +325,24 @@ def _beside(
     except ReadError:
         return (), None
     found = item.energy_axis()
-    axes = () if found is None else _navigation(item.axes, found[0])
-    return axes, _survey(items, item)
+    if found is None:
+        return (), _survey(items, item)
+    _check_shape(path, item, found[0])
+    return _navigation(item.axes, found[0]), _survey(items, item)
+
+
+def _check_shape(source: str | os.PathLike[str], item: DataSet, energy: int) -> None:
+    """Raise ReadError if the navigation axes say another shape than the data have."""
+    said, there = (
+        " × ".join(str(n) for i, n in enumerate(sizes) if i != energy)
+        for sizes in ([a.size for a in item.axes], item.shape)
+    )
+    if said != there:
+        raise ReadError(
+            source,
+            f"its axes say {said} spectra but its data hold {there}",
+            "save it again from the program that wrote it, with the shape that was recorded",
+        )
 
 
 def _navigation(axes: Sequence[DeclaredAxis], energy: int) -> tuple[NavigationAxis, ...]:
@@ -384,6 +404,13 @@ def image_of(
             f"its energy axis has {values.size} channels but its data {item.shape[index]}",
             "save it again from the program that wrote it",
         )
+    if values.size < MIN_CHANNELS:
+        raise ReadError(
+            source,
+            f"its spectra have {values.size} channels",
+            f"give spectra of at least {MIN_CHANNELS} channels",
+        )
+    _check_shape(source, item, index)
     down = bool(values.size > 1 and values[0] > values[-1])
     try:
         axis = EnergyAxis.from_energies(values[::-1] if down else values)

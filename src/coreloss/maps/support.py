@@ -15,10 +15,13 @@ import numpy as np
 from coreloss.identification import Identification
 from coreloss.identification.evidence import gather
 
-__all__ = ["SIGNIFICANT", "Proof", "Support"]
+__all__ = ["BORNE_OUT", "SIGNIFICANT", "Proof", "Support"]
 
 #: 2 Δ ln L from which an element counts as significant: three standard errors.
 SIGNIFICANT = 9.0
+#: The same significance for the three shapes that an edge has in the evidence's fit: step, plural
+#: scattering and near-edge structure.
+BORNE_OUT = 14.2
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Support:
 
     def reason(self, where: str) -> str:
         """Why the element is not found, for the table."""
-        if self.likelihood_ratio < SIGNIFICANT:
-            return f"the fit of {where} gains nothing by it (LR {self.likelihood_ratio:.1f})"
+        if self.likelihood_ratio < BORNE_OUT:
+            return f"the fit of {where} gains too little by it (LR {self.likelihood_ratio:.1f})"
         return f"{where} does not show it (probability {self.probability:.2f})"
 
 
@@ -62,7 +65,9 @@ class Proof:
     likelihood_ratios : dict of str to float
         Of the elements that the network holds at least half as likely as it takes to find one.
         The less likely ones, which the evidence counts among the rivals, are left out of the
-        fit: a wrong one may explain what a right one does.
+        fit: a wrong one may explain what a right one does. For the same reason an element that
+        is found, and seems to bring nothing, is judged among those alone that are at least half
+        as likely as itself.
     """
 
     result: Identification
@@ -73,14 +78,23 @@ class Proof:
         """Of an identification with evidence."""
         if result.evidence is None:
             return cls(result, {})
-        least = 0.5 * result.threshold
-        network = dict.fromkeys(result.probabilities, 0.0)
-        network |= {s: e.network for s, e in result.evidence.elements.items() if e.network >= least}
+        likely = {s: e.network for s, e in result.evidence.elements.items()}
         finite = np.isfinite(result.counts)
         places = np.arange(finite.size)
         counts = np.interp(places, places[finite], result.counts[finite])
-        found = gather(counts, result.axis, network, result.judged, result.threshold)
-        return cls(result, {s: e.likelihood_ratio for s, e in found.elements.items()})
+
+        def ratios(least: float) -> dict[str, float]:
+            network = dict.fromkeys(result.probabilities, 0.0)
+            network |= {s: p for s, p in likely.items() if p >= least}
+            found = gather(counts, result.axis, network, result.judged, result.threshold)
+            return {s: e.likelihood_ratio for s, e in found.elements.items()}
+
+        out = ratios(0.5 * result.threshold)
+        for symbol in [s for s, ratio in out.items() if ratio < BORNE_OUT]:
+            if likely.get(symbol, 0.0) >= result.threshold:
+                among = ratios(0.5 * likely[symbol])
+                out[symbol] = max(out[symbol], among.get(symbol, 0.0))
+        return cls(result, out)
 
     def support(self, symbol: str) -> Support:
         """What it says of one element."""
@@ -89,4 +103,4 @@ class Proof:
             return Support()
         ratio = self.likelihood_ratios.get(symbol, proof.likelihood_ratio)
         likely = min(proof.network, proof.probability) >= self.result.threshold
-        return Support(proof.network, proof.probability, ratio, likely and ratio >= SIGNIFICANT)
+        return Support(proof.network, proof.probability, ratio, likely and ratio >= BORNE_OUT)

@@ -21,6 +21,7 @@ from coreloss.simulate.low_loss import GAIN_CHANNELS, convolve, low_loss
 from coreloss.simulate.recipe import SimulationRecipe
 from coreloss.simulate.shapes import (
     ShapeVariants,
+    shallow_parts,
     shape_variants,
     shapes_of_elements,
     shapes_of_groups,
@@ -55,7 +56,11 @@ def records(
     namespace = _namespace(xp)
     library = edge_library(recipe.edges == "major", recipe.measured_shapes)
     variants = shape_variants(rng, recipe, library)
-    variants = replace(variants, table=namespace.asarray(variants.table, device=device))
+    variants = replace(
+        variants,
+        table=namespace.asarray(variants.table, device=device),
+        shallow=namespace.asarray(variants.shallow, device=device),
+    )
     noise = Noise(namespace, int(rng.integers(2**62)), device)
     # Spectra that end early need only the beginning of the grid; so like goes with like.
     order = np.argsort(draws.end_ev, kind="stable")
@@ -116,8 +121,10 @@ def _chunk(
             summed[put(rows[these], np.int64)] += shapes[put(np.nonzero(these)[0], np.int64)]
     if recipe.unlisted_fraction > 0:
         summed = summed + _unlisted(rng, draws, recipe, put, n_grid) * shared
+    # shells below the edge table: in the record, but no sign of the element
+    shallow = shallow_parts(xp, rng, variants, draws, n_grid, put) * shared
     response = low_loss(rng, draws, recipe)
-    scattered = convolve(xp, summed, put(response))
+    scattered = convolve(xp, summed + shallow, put(response))
 
     # --- background under the reference edge
     reference = draws.reference
@@ -190,7 +197,7 @@ def _chunk(
         slots,
         element,
         recipe,
-        background,
+        background + shallow,
         shapes,
     )
 

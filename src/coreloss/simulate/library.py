@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from coreloss.atom.cross_section import oscillator_table
 from coreloss.atom.delayed import DELAYED_M45
 from coreloss.edges import ELEMENTS, edges_of
-from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
+from coreloss.simulate.near_edge import BELLS, GIANT_RESONANCES, WHITE_LINES
+from coreloss.simulate.shallow import bell, shallow_density
 
 __all__ = ["MARGIN", "N_GRID", "EdgeLibrary", "edge_library", "grid_size"]
 
@@ -32,6 +33,9 @@ def grid_size(end_ev: float) -> int:
 
 #: giant resonances begin this far below their onset [eV]
 BEFORE_RESONANCE_EV = 8
+
+# half of the stretch of delayed edges is gone this far above their onset [eV]
+_RELAXED_EV = 900.0
 
 #: index into the reach of `oscillator_table`: 2/bohr, 15 mrad at 200 keV
 TYPICAL_REACH = 2
@@ -93,6 +97,9 @@ class EdgeLibrary:
     major : ndarray, (n_groups,) bool
     first, last : ndarray, (n_elements,) int
         The groups of element e are first[e] … last[e] - 1.
+    shallow : ndarray, (n_elements, N_GRID) float32 [1/eV]
+        df/dE of shells below the edge table (`coreloss.simulate.shallow`), which have no label;
+        zero without measured shapes and in the library of major edges.
     """
 
     shape: NDArray[np.float32]
@@ -109,6 +116,7 @@ class EdgeLibrary:
     major: NDArray[np.bool_]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
+    shallow: NDArray[np.float32]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -121,6 +129,18 @@ def _resonance(energies: NDArray[np.float64], maximum: float, fwhm: float) -> ND
     half = np.where(energies < maximum, 0.36 * fwhm, 0.64 * fwhm)
     profile = 1.0 / (1.0 + ((energies - maximum) / half) ** 2)
     return np.asarray(profile / (np.pi / 2 * fwhm))
+
+
+def _delayed(
+    excess: NDArray[np.float64], stretch: float, weight: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Energy above the onset at which the atom's density is taken, and the factor on it.
+
+    `DELAYED_M45` holds for the first 350 eV; far above, where exchange and relaxation do
+    nothing, the atom is right.
+    """
+    near = 1.0 / (1.0 + (np.maximum(excess, 0.0) / _RELAXED_EV) ** 4)
+    return excess / (1.0 + (stretch - 1.0) * near), 1.0 + (weight - 1.0) * near
 
 
 @lru_cache(maxsize=4)
@@ -156,10 +176,10 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
                 stretch, weight = DELAYED_M45.get(symbol, (1.0, 1.0))
             parts = []
             for edge in members:
-                at = edge.onset_ev + (sub.ravel() - edge.onset_ev) / stretch
+                at, factor = _delayed(sub.ravel() - edge.onset_ev, stretch, weight)
                 row = table.index(symbol, edge.subshell)
-                density = table.density(row, at, TYPICAL_REACH).reshape(sub.shape)
-                parts.append(weight * density.mean(axis=1))
+                density = table.density(row, edge.onset_ev + at, TYPICAL_REACH) * factor
+                parts.append(density.reshape(sub.shape).mean(axis=1))
             if (symbol, key) in WHITE_LINES:
                 # bound and resonant states at the edge are added as white lines
                 parts = [
@@ -175,9 +195,13 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
                 partner = np.zeros(N_GRID)
                 # independent electrons have part of the resonance, in the wrong place
                 total = np.minimum(total, total[int(first_onset) + 80])
-                total = total + strength * _resonance(energies, maximum, fwhm) * (
-                    energies > first_onset - BEFORE_RESONANCE_EV
+                below = BELLS.get((symbol, key))
+                profile = (
+                    _resonance(energies, maximum, fwhm)
+                    if below is None
+                    else bell(energies, maximum, fwhm, below)
                 )
+                total = total + strength * profile * (energies > first_onset - BEFORE_RESONANCE_EV)
             rows.append(total.astype(np.float32))
             partners.append(partner.astype(np.float32))
             # spin–orbit partners have all but the same radial functions
@@ -198,6 +222,10 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
             )
             major.append(is_major)
         last.append(len(rows))
+    shallow = np.zeros((len(ELEMENTS), N_GRID), dtype=np.float32)
+    if measured and not major_only:
+        for index, symbol in enumerate(ELEMENTS):
+            shallow[index, 1:] = shallow_density(symbol, energies[1:])
     return EdgeLibrary(
         np.array(rows),
         np.array(partners),
@@ -213,4 +241,5 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
         np.array(major),
         np.array(first),
         np.array(last),
+        shallow,
     )

@@ -16,12 +16,21 @@ from coreloss.simulate.library import BEFORE_RESONANCE_EV, N_GRID, EdgeLibrary
 from coreloss.simulate.near_edge import GIANT_RESONANCES
 from coreloss.simulate.recipe import SimulationRecipe
 
-__all__ = ["ShapeVariants", "shape_variants", "shapes_of_elements", "shapes_of_groups"]
+__all__ = [
+    "ShapeVariants",
+    "shallow_parts",
+    "shape_variants",
+    "shapes_of_elements",
+    "shapes_of_groups",
+]
 
 _PAD = 32  # largest shift of an edge [eV]
 _EACH = 3  # variants of each reach
 # partners farther apart than this [eV] have a step of their own
 _APART_EV = 20.0
+_SHALLOW = 6  # variants of the shells below the edge table
+# in records that start above, these are as smooth as any background [eV]
+_SHALLOW_TO_EV = 1200.0
 
 
 @dataclass(frozen=True)
@@ -36,11 +45,17 @@ class ShapeVariants:
         How far each shell group was moved.
     weight : ndarray, (n_variants, n_groups)
         Its strength over the library's.
+    shallow : array, (_SHALLOW, n_shallow, N_GRID) float32 [1/eV]
+        df/dE of the shells below the edge table, of the elements that have such.
+    shallow_place : ndarray, (n_elements,) int
+        Where an element is in it; -1 where it is not.
     """
 
     table: Any
     moved: NDArray[np.int64]
     weight: NDArray[np.float64]
+    shallow: Any
+    shallow_place: NDArray[np.int64]
 
     def of(self, rng: np.random.Generator, draws: Draws, library: EdgeLibrary) -> NDArray[np.int64]:
         """A variant for each spectrum, of the reach nearest by ratio."""
@@ -109,7 +124,64 @@ def shape_variants(
             begin = _PAD + first + moved[variant, group]
             row = table[variant, places[group], begin : begin + shaped.size]
             row += weight[variant, group] * shaped[: row.size]
-    return ShapeVariants(table, moved, weight)
+    return ShapeVariants(table, moved, weight, *_shallow_variants(rng, recipe, library))
+
+
+def _shallow_variants(
+    rng: np.random.Generator, recipe: SimulationRecipe, library: EdgeLibrary
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """``shallow`` and ``shallow_place`` of `ShapeVariants`.
+
+    Solids have these humps some per cent higher or lower in energy, and as strong as any
+    subshell is known.
+    """
+    there = library.shallow.any(axis=1)
+    place = np.where(there, np.cumsum(there) - 1, -1)
+    rows = library.shallow[there]
+    out = np.zeros((_SHALLOW, *rows.shape), dtype=np.float32)
+    if rows.size:
+        energy = np.arange(N_GRID, dtype=np.float32)
+        weight = np.exp(recipe.subshell_spread * rng.standard_normal(out.shape[:2]))
+        stretch = np.exp(0.5 * recipe.shape_spread * rng.standard_normal(out.shape[:2]))
+        for variant, index in np.ndindex(*out.shape[:2]):
+            at = energy / np.float32(stretch[variant, index])
+            out[variant, index] = weight[variant, index] * np.interp(at, energy, rows[index])
+    return out, place
+
+
+def shallow_parts(
+    xp: Any,
+    rng: np.random.Generator,
+    variants: ShapeVariants,
+    draws: Draws,
+    n_grid: int,
+    put: Any,
+) -> Any:
+    """df/dE of the shells below the edge table of each sample, (n, n_grid) float32.
+
+    Parameters
+    ----------
+    variants : ShapeVariants
+    draws : Draws
+    n_grid : int
+    put : callable
+        Takes NumPy arrays to the namespace and device of ``variants.shallow``.
+    """
+    n = draws.start_ev.size
+    total = xp.zeros((n, n_grid), dtype=xp.float32, device=variants.shallow.device)
+    if variants.shallow.shape[1] == 0:
+        return total
+    place = np.where(draws.elements >= 0, variants.shallow_place[draws.elements], -1)
+    place[draws.start_ev > _SHALLOW_TO_EV] = -1
+    count = variants.shallow.shape[1]
+    flat = xp.reshape(variants.shallow, (_SHALLOW * count, -1))
+    for slot in range(place.shape[1]):
+        rows = np.nonzero(place[:, slot] >= 0)[0]
+        if rows.size:
+            pick = rng.integers(_SHALLOW, size=rows.size) * count + place[rows, slot]
+            amount = put(draws.amounts[rows, slot][:, None])
+            total[put(rows, np.int64)] += amount * flat[put(pick, np.int64), :n_grid]
+    return total
 
 
 def shapes_of_groups(
