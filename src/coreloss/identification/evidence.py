@@ -339,26 +339,19 @@ def _where_found(symbol: str, edges: list[FoundEdge]) -> list[Column]:
 
     Chemistry moves edges by a few electronvolts, over which white lines fall and rise.
     """
-    moves: dict[str | None, float] = {None: 0.0}
+    moves = {}
     for edge in edges:
         if edge.symbol == symbol and edge.snr >= _SEEN_SNR:
             known = _CHEMICAL_EV**2 / (_CHEMICAL_EV**2 + edge.error_ev**2)
             moves[edge.group] = known * (edge.found_ev - edge.onset_ev)
-    columns = columns_of(symbol)
-    together = [column.groups for column in columns if column.kind == "atom"]
     # shells that lie near each other share their columns, so they move as the lowest of them
-    return [
-        column.moved(
-            next(
-                moves[g]
-                for groups in together
-                if column.groups[0] in groups
-                for g in (*groups, None)
-                if g in moves
-            )
-        )
-        for column in columns
-    ]
+    together = {
+        group: next((moves[g] for g in column.groups if g in moves), 0.0)
+        for column in columns_of(symbol)
+        if column.kind == "atom"
+        for group in column.groups
+    }
+    return [column.moved(together[column.groups[0]]) for column in columns_of(symbol)]
 
 
 def _background_of(bins: Bins, rest: Floats) -> Floats:

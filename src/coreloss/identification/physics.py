@@ -82,7 +82,7 @@ class Column:
         Lowest onset.
     major : bool
     shape : ndarray
-        About 1 at the edge's maximum.
+        1 at the maximum of the atom's edge, broadened; what solids add stands above that.
     """
 
     symbol: str
