@@ -69,7 +69,10 @@ def test_a_class_is_scored(challenges, step_bundle: Path) -> None:
     challenge = challenges.load_challenge(challenges.FOLDER / "edge-free.toml")
     values = challenges.score(challenge, load_model(step_bundle), 4, 1, 0)
     assert 0.0 <= values["network"]["exact_match"] <= 1.0
-    assert "whole" in values
+    assert 0.0 <= values["whole"]["exact_match"] <= 1.0
+    # one record is the first of both
+    assert values["first"]["exact_match"] in (0.0, 1.0)
+    assert "first" not in challenges.score(challenge, load_model(step_bundle), 2, 0, 0)
 
 
 def test_a_wrong_file_is_named(challenges, tmp_path: Path) -> None:

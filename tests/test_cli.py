@@ -41,6 +41,15 @@ def test_json_is_one_object_a_line_and_file(
         assert Path(bad["file"]).name in bad["error"]
 
 
+def test_a_column_may_have_an_odd_name(
+    spectrum: Path, step_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which once was taken for a number."""
+    for name in ("²", "--5"):
+        assert main(["identify", str(spectrum), f"--signal={name}", "--model", str(step_bundle)])
+        assert f"no column of counts '{name}'" in capsys.readouterr().err
+
+
 def test_plain_output_and_picture(
     spectrum: Path, step_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +80,7 @@ def test_pictures_of_several_files_are_numbered(
         (["identify", "nothing.msa"], "nothing.msa"),
         (["identify", "x.msa", "--model", "nonesuch"], "nonesuch"),
         (["identify", "x.msa", "--plot", "no/such/folder/a.png"], "no such folder"),
+        (["identify", ".//nothing.msa"], "coreloss: nothing.msa: does not exist; check"),
         (["edges", "Xx"], "'Xx'"),
         (["edges"], "--near 532"),
         (["edges", "--near", "20"], "--within"),
@@ -163,3 +173,9 @@ def test_terminal_without_unicode_still_gets_the_answer(spectrum: Path, step_bun
     )
     assert done.returncode == 0, done.stderr
     assert b"not judged" in done.stdout
+
+
+def test_the_command_starts_without_numpy() -> None:
+    """So that help comes at once, and Ctrl-C is heeded from the beginning."""
+    code = "import sys, coreloss.cli; coreloss.cli._parser(); sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

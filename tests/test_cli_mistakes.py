@@ -17,6 +17,7 @@ from coreloss.cli import main
 @pytest.fixture
 def place(tmp_path: Path, oxygen, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savetxt(tmp_path / "o.csv", np.stack(oxygen, axis=1), delimiter=",")
+    (tmp_path / "n.png").write_bytes((tmp_path / "o.csv").read_bytes())
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "none.toml").write_text('[simulation]\nbase = "default"\n')
     (tmp_path / "manifest.json").write_text("[]")
@@ -32,6 +33,9 @@ MISTAKES = {
     "identify o.csv --plot o.doc": "o.doc: cannot write a picture as .doc; use .png, .pdf or .svg",
     "identify o.csv --plot gone/o.png": "gone: no such folder; make it first",
     "identify o.csv --plot folder --force": "folder: is a folder; give the name of a file",
+    "identify n.png --plot n.png": "n.png: exists already; give --force",
+    "identify n.png --plot folder/../n.png --force": "n.png: is to be read; give the output",
+    "edges fit n.png --element O --edge K --window 500 600 --plot n.png --force": "is to be read",
     "edges Fe --near 532": "give one of them",
     "edges --near nan": "--near nan: give an energy loss in eV",
     "edges --near 532 --within -3": "--within -3.0: give a distance in eV",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,23 @@ def test_killed_writing_goes_on_without_lost_or_doubled_spectra(
     assert_same(target, folder, contents(folder))
     assert not partial.exists()
     assert write_dataset(*arguments, resume=True, quiet=True)["files"] == 0
+
+
+def test_damaged_files_are_made_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    target = tmp_path / "set"
+    shutil.copytree(folder, target)
+    damaged = target / "testset" / "TEST_O.hdf5"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1  # of the same size
+    damaged.write_bytes(content)
+    (target / "testset" / "TEST_Fe.hdf5").unlink()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    outcome = write_dataset(load_recipe("annys2023"), PLAN, target, resume=True, workers=1)
+    assert (outcome["files"], outcome["spectra"]) == (2, 12)
+    assert "171 of 171 spectra checked" in capsys.readouterr().err
+    assert_same(target, folder, contents(folder))
 
 
 def test_processes_make_the_same_files(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -83,22 +84,60 @@ def test_stated_errors_cover_edges_that_lie_elsewhere() -> None:
         to_ratio = np.array([1.0, -1.0]) / fit.amounts[0]
         mismatch = mismatch_of(fit, 1.5)
         for moved, out in ((mismatch.moved, pulls), (None, without)):
-            covariance = type(mismatch)(
-                mismatch.response, mismatch.scale, mismatch.tails, moved, mismatch.axis_error_ev
-            ).covariance(fit.amounts)[0]
+            covariance = replace(mismatch, moved=moved).covariance(fit.amounts)[0]
             out.append(error / np.sqrt(to_ratio @ (covariance + fit.covariance[0]) @ to_ratio))
     assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.4
     assert np.sqrt(np.mean(np.square(without))) > 1.5 * np.sqrt(np.mean(np.square(pulls)))
 
 
+def recorded(counts: float, seed: int, waves: float = 0.0) -> tuple[LinearFit, float]:
+    """The fit of a record of the model's own edges, and what it holds of each."""
+    response = typical_low_loss(0.4, AXIS.dispersion)
+    design = design_matrix(ELEMENTS, AXIS, response=response, near_edge="free", **MICROSCOPE)
+    edges = design.atoms()
+    for number, symbol in enumerate(ELEMENTS):
+        beyond = np.maximum(AXIS.energies - PEAKS_EV[symbol][0], 0.0)
+        wave = np.exp(-beyond / 80.0) * np.cos(1.7 * np.sqrt(beyond) + number)
+        edges[:, number] *= 1.0 + waves * wave
+    true = edges.sum(axis=1)
+    amount = 0.5 * counts / float(true.max())
+    clean = counts * (AXIS.energies / 130.0) ** -3.2 + amount * true
+    return fit_spectra(np.random.default_rng(seed).poisson(clean), design), amount
+
+
 def test_an_axis_that_is_off_moves_all_edges_alike() -> None:
-    fit = fitted((0.0, 0.0), "free", 0.4)
-    none, some = (mismatch_of(fit, error).covariance(fit.amounts)[0] for error in (0.0, 5.0))
-    more = some - none
-    both = 5.0 * fit.amounts[0] @ mismatch_of(fit).moved
-    assert more == pytest.approx(np.outer(both, both), rel=1e-6)
-    correlation = more[0, 1] / np.sqrt(more[0, 0] * more[1, 1])
-    assert correlation == pytest.approx(1.0)
+    fit, _ = recorded(300.0, 5)
+    none, some = (mismatch_of(fit, error) for error in (0.0, 5.0))
+    assert none.places is not None
+    assert some.places is not None
+    assert np.diag(none.places) == pytest.approx(4.0, rel=0.3)
+    assert some.places - none.places == pytest.approx(25.0, rel=0.5)
+    more = (some.covariance(fit.amounts) - none.covariance(fit.amounts))[0]
+    assert more[0, 1] / np.sqrt(more[0, 0] * more[1, 1]) > 0.9
+
+
+def test_where_nothing_but_noise_is_left_places_are_known() -> None:
+    """A record of the model's own edges tells places by the shapes behind them."""
+    placed, stated = [], []
+    for counts in (1e4, 1e9):
+        fit, amount = recorded(counts, 7)
+        mismatch = mismatch_of(fit, 1.5)
+        assert mismatch.places is not None
+        placed.append(np.sqrt(np.diag(mismatch.places)))
+        model = np.sqrt(np.diag(mismatch.covariance(fit.amounts)[0]))
+        stated.append(model / fit.amounts[0])
+        off = fit.amounts[0] / amount - 1.0
+        assert (np.abs(off) < 4.0 * np.hypot(stated[-1], fit.errors[0] / fit.amounts[0])).all()
+    assert (placed[0] > 1.5).all()
+    assert (placed[1] < 0.5 * placed[0]).all()
+    assert (stated[1] < 0.6 * stated[0]).all()
+
+
+def test_extended_structure_hides_places() -> None:
+    """Waves behind edges are taken for no place: the usual error of one stays."""
+    mismatch = mismatch_of(recorded(1e7, 8, waves=0.1)[0])
+    assert mismatch.places is not None
+    assert (np.sqrt(np.diag(mismatch.places)) > 1.5).all()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,11 @@ from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis
 from coreloss.identification.edge_free import (
     EDGE_FEATURES,
+    SHOWN,
     Likeliest,
     edge_features,
     edge_probability,
+    least_edge,
     step_of_gain,
 )
 from coreloss.identification.evidence import Evidence, gather
@@ -102,6 +106,28 @@ def test_nothing_is_named_where_no_edge_is_likely() -> None:
     assert answer(proof).found == ()
     assert answer(proof).to_dict()["elements"] == []
     assert "an edge of any element is there with a probability of 0." in proof.text(())
+
+    loose = gather(joined, AXIS, network, every, limit, shown=0.9 * proof.edge)
+    assert loose.edge == proof.edge
+    assert answer(loose).found == ("O",)
+
+
+def test_a_lower_threshold_asks_for_less_of_an_edge() -> None:
+    assert least_edge(0.48, 0.48) == pytest.approx(SHOWN)
+    asked = [least_edge(p, 0.48) for p in (0.01, 0.1, 0.3, 0.7, 0.99)]
+    assert asked == sorted(asked)
+    assert asked[1] == pytest.approx(0.1 / 0.9 * 0.52 / 0.48 / (1 + 0.1 / 0.9 * 0.52 / 0.48))
+    assert 0.0 < asked[0] < SHOWN < asked[-1] < 1.0
+
+
+def test_the_threshold_asked_for_reaches_the_record(step_bundle: Path) -> None:
+    counts, axis = _oxide()
+    for threshold in (0.1, 0.5, 0.9):
+        result = coreloss.identify(
+            counts, axis, model=step_bundle, threshold=threshold, evidence=True
+        )
+        assert result.evidence is not None
+        assert result.evidence.shown == pytest.approx(threshold)
 
 
 def test_spikes_are_bridged_and_lines_are_not() -> None:

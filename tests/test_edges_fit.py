@@ -79,7 +79,7 @@ RECORDS = {
         ("good", "--edge L3", "holds both edges of Mn L2,3; give --edge L2,3"),
         ("good", "--element Xe --edge M4,5 --window 665 755", "counts rise"),
         ("good", "--signal 3", "record.csv"),
-        ("good", "--out record.csv", "not valid TOML"),
+        ("good", "--out record.csv", "is to be read"),
         ("good", "--out there.toml --plot there.png", "there.png"),
     ],
 )

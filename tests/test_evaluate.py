@@ -12,6 +12,7 @@ from coreloss.edges import ELEMENTS
 from coreloss.evaluate import evaluate_folder, evaluate_simulated
 from coreloss.evaluate.metrics import by_element, confusions, rmse, scores
 from coreloss.evaluate.simulated import oracle
+from coreloss.identification import load_model
 from coreloss.simulate import load_recipe
 
 PRESENT = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 0]], dtype=bool)
@@ -100,7 +101,13 @@ def test_rmse_leaves_uncounted_elements_out() -> None:
 
 def test_simulated_evaluation(step_bundle: Path, tmp_path: Path) -> None:
     report = evaluate_simulated(load_recipe("default"), 200, 0, model=step_bundle)
-    assert set(report.scores) == {"model", "without C", "oracle", "clear"}
+    assert set(report.scores) == {"model", "without C", "oracle", "own threshold", "clear"}
+    own = load_model(step_bundle).threshold
+    assert report.scores["own threshold"]["threshold"] == own
+    # what is asked for is the only one
+    asked = evaluate_simulated(load_recipe("default"), 50, 0, model=step_bundle, threshold=own)
+    assert set(asked.scores) == {"model", "without C", "oracle", "clear"}
+    assert asked.scores["model"]["threshold"] == own
     # what is hardly detectable, and hardly not, is left out
     assert report.scores["clear"]["exact_match"] > report.scores["model"]["exact_match"]
     assert report.scores["oracle"]["f1"] > 0.9

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,6 +50,22 @@ def test_decades_are_drawn_on_a_logarithmic_axis(step_bundle: Path) -> None:
     assert identification(wide).axes[0].get_yscale() == "log"
     negative = coreloss.identify(np.sin(energy / 50), energy, model=step_bundle)
     assert identification(negative).axes[0].get_yscale() == "linear"
+
+
+def test_edges_beside_a_zero_loss_peak_are_seen(step_bundle: Path) -> None:
+    """On a linear scale of counts nothing but the peak would be, and noise may be negative."""
+    energy = np.arange(-50.0, 450.0)
+    counts = 1e8 * np.exp(-0.5 * (energy / 2) ** 2) + 1e5 * np.maximum(energy + 50, 30) ** -0.5
+    counts[:20] = np.random.default_rng(3).normal(0.0, 9.0, 20)
+    axes = identification(coreloss.identify(counts, energy, model=step_bundle)).axes[0]
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylim()[0] > 100.0
+
+
+def test_a_corrected_axis_is_told(result) -> None:
+    estimate = SimpleNamespace(shift_ev=-4.7, stretch=1.0312, corrected=True)
+    told = identification(replace(result, axis_estimate=estimate)).axes[0].get_title(loc="right")
+    assert told.endswith("(axis moved by −4.7 eV, × 1.031)")
 
 
 def test_labels_do_not_overlap(step_bundle: Path, oxygen) -> None:

@@ -117,6 +117,21 @@ def test_signal_to_noise_matches_a_fit() -> None:
     assert ratio == pytest.approx(1.0 / np.std(fits), rel=0.08)
 
 
+def test_thick_specimens_blur_what_is_seen_of_a_sharp_edge() -> None:
+    def seen(thickness: float) -> float:
+        few = simulate_sample(
+            {"Fe": 1.0}, start_ev=600, end_ev=900, counts=1e4, thickness=thickness, n=8, seed=3
+        )
+        return float(np.median(few.snr[:, ELEMENTS.index("Fe")]))
+
+    assert seen(2.8) < 0.6 * seen(0.2)
+    recipe = load_recipe("default")
+    thickness = simulate(recipe, 1000, 12).draws.thickness
+    thick = thickness > recipe.thickness[1]
+    assert thickness.max() <= recipe.thick[1]
+    assert thick.mean() == pytest.approx(recipe.thick_fraction, abs=0.03)
+
+
 def test_framed_records_show_more_elements_and_show_them_better() -> None:
     others = load_recipe("default")
     framed = simulate(replace(others, framed_fraction=1.0), 300, 4)

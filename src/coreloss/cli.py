@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from coreloss import __version__
 from coreloss.commands import CommandError, keep
 from coreloss.commands import add_commands as add_model_commands
-from coreloss.io.errors import plain
 from coreloss.whole import json_text
 
 __all__ = ["main"]
@@ -73,6 +72,8 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _sentence(error: BaseException) -> str:
+    from coreloss.io.errors import plain
+
     if isinstance(error, OSError) and error.strerror:
         place = "the output" if error.filename is None else error.filename
         return f"{plain(place, 400)}: {error.strerror.lower()}"
@@ -92,18 +93,34 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "identify", help="the elements in the spectra of files (an image counts as its sum)"
     )
-    command.add_argument("files", nargs="+", metavar="FILE")
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="dm3, dm4, msa, ser, emd, hspy, csv, npy, …"
+    )
     command.add_argument("--json", action="store_true", help="one JSON object a line and file")
-    command.add_argument("--plot", metavar="OUT.png", help="also draw a picture")
-    command.add_argument("--threshold", type=float, metavar="P", help="probability to call present")
-    command.add_argument("--model", metavar="NAME", help="model name or bundle directory")
-    command.add_argument("--signal", help="title or number of the data set in files with several")
-    command.add_argument("--threads", type=int, default=0, help="processor threads (default: all)")
+    command.add_argument(
+        "--plot",
+        metavar="OUT.png",
+        help="also draw a picture; of several files OUT-1.png, OUT-2.png, … in their order",
+    )
+    command.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability from which an element counts as found (the model's)",
+    )
+    command.add_argument("--model", metavar="NAME", help="model name or bundle directory (default)")
+    command.add_argument(
+        "--signal", metavar="S", help="title or number of the data set in files with several"
+    )
+    command.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="processor threads (default: all)"
+    )
     command.add_argument(
         "--axis",
         default="auto",
         metavar="HOW",
-        help="auto (default: estimate it, and correct it where it is off), as-recorded, shift=EV",
+        help="the energy axis: auto (default; estimate it, and correct it where it is off), "
+        "as-recorded, or shift=EV (add so many eV)",
     )
     command.add_argument(
         "--explain", action="store_true", help="every edge found, and why others are rejected"
@@ -129,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--between", type=float, nargs=2, metavar=("A", "B"), help="edges from A to B eV"
     )
-    command.add_argument("--within", type=float, default=10.0, metavar="EV", help="default 10")
+    command.add_argument("--within", type=float, default=10.0, metavar="EV", help="of --near (10)")
     command.set_defaults(run=_edges)
 
     command = commands.add_parser(
@@ -151,7 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--name", default="", help="of the shape (the file's name)")
     command.add_argument("--family", default="own", help="the kind of substance")
     command.add_argument("--source", default="", help="where it comes from (the file's name)")
-    command.add_argument("--signal", help="title or number of the data set in files with several")
+    command.add_argument(
+        "--signal", metavar="S", help="title or number of the data set in files with several"
+    )
     command.add_argument("--out", metavar="LIBRARY.toml", help="put the shape into this library")
     command.add_argument("--plot", metavar="OUT.png", help="also draw the fit")
     command.add_argument("--force", action="store_true", help="replace picture and shape")
@@ -176,19 +195,17 @@ def _identify(options: argparse.Namespace) -> int:
     from coreloss.identification import identify_spectra, load_model
     from coreloss.identification.axis import parse_axis
     from coreloss.io import load
+    from coreloss.io.errors import plain
 
     bundle = load_model(options.model)
     mode = parse_axis(options.axis)
     if options.explain and options.no_evidence:
         raise CommandError("--explain needs the evidence that --no-evidence leaves out; give one")
     pictures = _picture_paths(options)
-    signal: Any = options.signal
-    if signal is not None and signal.lstrip("-").isdigit():
-        signal = int(signal)
     failed = False
     for file, picture in zip(options.files, pictures, strict=True):
         try:
-            spectra = load(file, signal=signal).summed()
+            spectra = load(file, signal=_signal(options.signal)).summed()
             result = identify_spectra(
                 spectra,
                 model=bundle,
@@ -204,7 +221,7 @@ def _identify(options: argparse.Namespace) -> int:
         except (ValueError, OSError, MemoryError) as error:
             failed = True
             sentence = _sentence(error)
-            if plain(file, 400) not in sentence:
+            if plain(Path(file), 400) not in sentence:
                 sentence = f"{plain(file, 400)}: {sentence}"
             if options.json:
                 print(json_text({"file": file, "error": sentence}), flush=True)
@@ -216,8 +233,10 @@ def _identify(options: argparse.Namespace) -> int:
             print(json_text(record), flush=True)
         else:
             axis = result.axis
+            moved = result.axis_estimate is not None and result.axis_estimate.corrected
             print(
                 f"{file}   {axis.start:.0f} to {axis.end:.0f} eV, {axis.dispersion:.3g} eV/channel"
+                + (" on the corrected axis" if moved else "")
             )
             print(result.table())
             if options.explain and not result.abstained:
@@ -243,7 +262,21 @@ def _picture_paths(options: argparse.Namespace) -> list[Path | None]:
         paths = [base.with_name(f"{stem}-{i + 1}{kind}") for i in range(len(options.files))]
     for path in paths:
         keep(path, options.force, picture=True)
+        _spare(path, options.files)
     return list(paths)
+
+
+def _spare(path: str | Path | None, files: Sequence[str]) -> None:
+    """Raise where a file to be written is one of those to be read; --force is not meant so."""
+    for file in files:
+        there = path is not None and os.path.exists(path) and os.path.exists(file)
+        if there and os.path.samefile(path or "", file):
+            raise CommandError(f"{path}: is to be read; give the output another name")
+
+
+def _signal(text: str | None) -> str | int | None:
+    """The title of a data set, or its number."""
+    return int(text) if text is not None and re.fullmatch(r"-?[0-9]+", text) else text
 
 
 def _edges(options: argparse.Namespace) -> int:
@@ -309,6 +342,8 @@ def _edges_fit(options: argparse.Namespace) -> int:
     element = edges_of(options.element)[0].symbol
     keep(options.plot, options.force, picture=True)
     keep(options.out, force=True)
+    for path in (options.plot, options.out):
+        _spare(path, [options.file])
     kept = []
     if options.out and Path(options.out).exists():
         shapes = read_shapes(options.out)
@@ -319,11 +354,8 @@ def _edges_fit(options: argparse.Namespace) -> int:
                 f"{options.out}: holds {' '.join(same[:2])} {name!r} already; give another "
                 "--name, or --force to replace it"
             )
-    signal: Any = options.signal
-    if signal is not None and signal.lstrip("-").isdigit():
-        signal = int(signal)
     try:
-        record = load(file, signal=signal).summed()
+        record = load(file, signal=_signal(options.signal)).summed()
         axis = record.axis.corrected(options.shift)
         rows, bridged = without_spikes(record.counts[None], axis)
         notes = (*record.notes, *bridged.values())

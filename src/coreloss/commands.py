@@ -68,7 +68,7 @@ def add_commands(commands: Any) -> None:
         "--start-from", metavar="RUN", help="begin with the weights of another run"
     )
     command.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes")
-    command.add_argument("--threads", type=int)
+    command.add_argument("--threads", type=int, metavar="N", help="processor threads")
     command.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
     command.set_defaults(run=_train)
 

@@ -68,11 +68,15 @@ def identify(signal: Any, **options: Any) -> Identification:
     ----------
     signal : HyperSpy or eXSpy signal, lazy or not
     **options
-        ``model``, ``threshold`` and ``threads`` of `coreloss.identify`.
+        ``model``, ``threshold``, ``threads``, ``axis_mode`` and ``evidence`` of
+        `coreloss.identify`.
 
     Raises
     ------
-    ReadError, SpectrumError
+    ReadError
+        For a signal without an energy axis, or of something else than energy loss.
+    SpectrumError, ModelError
+        As `coreloss.identify`.
     """
     image = _image(signal)
     total = total_of(np.stack([total_of(image.read(block)) for block in image.blocks()]))
@@ -95,6 +99,15 @@ def map(signal: Any, **options: Any) -> Any:
     -------
     hyperspy Signal2D (Signal1D for a line scan)
         ``metadata.Sample.elements`` names the maps.
+
+    Raises
+    ------
+    ReadError
+        As `identify`.
+    ImportError
+        Without HyperSpy.
+    ValueError
+        As `coreloss.maps.element_maps`.
     """
     maps = element_maps(_image(signal), **options)
     _remember(signal, maps.elements)
@@ -113,6 +126,15 @@ def quantify(
         Those found, without it.
     **options
         Of `coreloss.maps.quantify`; ``low_loss`` may be a signal, of any dispersion.
+
+    Raises
+    ------
+    ReadError
+        As `identify`.
+    ImportError
+        Without HyperSpy.
+    ValueError
+        As `coreloss.maps.quantify`, as where a microscope parameter is missing.
     """
     low_loss = options.pop("low_loss", None)
     if hasattr(low_loss, "axes_manager"):

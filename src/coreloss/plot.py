@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from coreloss.identification.evidence import Evidence
+
 __all__ = ["identification", "picture_kind", "save"]
 
 # Okabe & Ito's colours, which the colour-blind can tell apart, dark ones first
@@ -41,7 +43,8 @@ def identification(
 ) -> Figure:
     """A spectrum with the edges of the elements found, and a periodic table of probabilities.
 
-    With evidence, also the fitted background, what each element contributes, and the residual.
+    With evidence, also the fit of background and elements found: what each contributes, and the
+    residual.
 
     Parameters
     ----------
@@ -61,9 +64,10 @@ def identification(
     figure = Figure(figsize=(10.0, 9.6 if shown else 6.6), dpi=150, layout="constrained")
     rows = (1.45, 0.85, 0.35, 1.0) if shown else (1.45, 1.0)
     panels = figure.subplots(len(rows), 1, height_ratios=rows)
-    _spectrum(panels[0], result, title)
-    if shown:
-        _contributions(panels[1], panels[2], result)
+    fit = result.fitted() if shown else None
+    _spectrum(panels[0], result, title, fit)
+    if fit is not None:
+        _contributions(panels[1], panels[2], result, fit)
     _periodic_table(panels[-1], result)
     if path is not None:
         save(figure, path)
@@ -91,28 +95,30 @@ def picture_kind(path: str | os.PathLike[str]) -> str:
     return kind
 
 
-def _spectrum(axes: Axes, result: Identification, title: str) -> None:
+def _spectrum(axes: Axes, result: Identification, title: str, fit: Evidence | None = None) -> None:
     energy, counts = result.axis.energies, result.counts
     good = np.isfinite(counts)
     axes.plot(energy, counts, color=_INK, linewidth=0.9, zorder=3)
     positive = counts[good & (counts > 0)]
-    steep = bool(
+    # beside a zero-loss peak there is nothing to be seen on a linear scale
+    zero_loss = bool(result.axis.start < 0 < result.axis.end and positive.size > 0.5 * good.sum())
+    steep = zero_loss or bool(
         positive.size > 0.98 * good.sum()
         and np.quantile(positive, 0.98) > 25.0 * np.quantile(positive, 0.02)
     )
     if steep:
-        axes.set_yscale("log")
-        low, high = np.quantile(positive, 0.002), positive.max()
+        axes.set_yscale("log", nonpositive="mask")
+        low, high = np.quantile(positive, 0.05 if zero_loss else 0.002), positive.max()
         axes.set_ylim(low * 0.7, high * (high / low) ** 0.32)
     else:
         low, high = np.quantile(counts[good], 0.002), counts[good].max()
         span = (high - low) or 1.0
         axes.set_ylim(low - 0.05 * span, high + 0.38 * span)
     axes.set_xlim(result.axis.start, result.axis.end)
-    if result.evidence is not None and result.found:
-        under = result.evidence.background
+    if fit is not None:
+        under = fit.background
         axes.plot(
-            result.evidence.energies, np.where(under > 0, under, np.nan) if steep else under,
+            fit.energies, np.where(under > 0, under, np.nan) if steep else under,
             color=_FAINT, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3,
         )  # fmt: skip
     _edge_marks(axes, result)
@@ -129,20 +135,22 @@ def _spectrum(axes: Axes, result: Identification, title: str) -> None:
     if result.abstained:
         said = "no answer"
     if result.axis_estimate is not None and result.axis_estimate.corrected:
-        said += f"  (axis moved by {result.axis_estimate.shift_ev:+.1f} eV)"
+        moved = f"axis moved by {result.axis_estimate.shift_ev:+.1f} eV"
+        stretch = result.axis_estimate.stretch
+        if abs(stretch - 1.0) >= 5e-4:
+            moved += f", × {stretch:.3f}"
+        said += f"  ({moved})".replace("-", "−")
     axes.set_title(said, loc="right", fontsize=11, fontweight="bold", color=_INK)
 
 
-def _contributions(upper: Axes, lower: Axes, result: Identification) -> None:
+def _contributions(upper: Axes, lower: Axes, result: Identification, fit: Evidence) -> None:
     """The record less its fitted background, each element's part, and below it the residual."""
-    evidence = result.evidence
-    assert evidence is not None
-    energy = evidence.energies
-    signal = evidence.counts - evidence.background
+    energy = fit.energies
+    signal = fit.counts - fit.background
     upper.plot(energy, signal, color=_INK, linewidth=0.8, label="record − background")
     total = np.zeros_like(signal)
     for number, symbol in enumerate(result.found):
-        part = evidence.contributions.get(symbol)
+        part = fit.contributions.get(symbol)
         if part is None:
             continue
         total = total + part
@@ -150,16 +158,19 @@ def _contributions(upper: Axes, lower: Axes, result: Identification) -> None:
         upper.fill_between(energy, part, color=colour, alpha=0.22, linewidth=0)
         upper.plot(energy, part, color=colour, linewidth=1.1, label=symbol)
     upper.axhline(0.0, color=_FAINT, linewidth=0.6)
-    high = float(max(np.quantile(signal, 0.998), total.max()))
-    span = (high - min(float(np.quantile(signal, 0.01)), 0.0)) or 1.0
+    # beside a zero-loss peak, plasmons and all that is no edge found, edges would look flat
+    onsets = [e["onset_ev"] for s in result.found for e in result.edges(s) if e["covered"]]
+    edges = energy > min(onsets, default=energy[0]) - 15.0
+    high = float(max(np.quantile(signal[edges], 0.998), total[edges].max()))
+    span = (high - min(float(np.quantile(signal[edges], 0.01)), 0.0)) or 1.0
     upper.set_ylim(high - 1.12 * span, high + 0.1 * span)
     upper.set_ylabel("Counts")
     upper.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
-    upper.legend(fontsize=7.5, frameon=False, ncols=4, loc="upper right")
+    upper.legend(fontsize=7.5, frameon=False, ncols=9, loc="upper right")
     upper.tick_params(labelbottom=False)
-    sigma = np.where(evidence.sigma > 0, evidence.sigma, np.inf)
+    sigma = np.where(fit.sigma > 0, fit.sigma, np.inf)
     rest = (signal - total) / sigma
-    reach = max(3.5, float(np.quantile(np.abs(rest), 0.98)))
+    reach = max(3.5, float(np.quantile(np.abs(rest[edges]), 0.98)))
     lower.axhspan(-2.0, 2.0, color="#EDEDED", zorder=0)
     lower.plot(energy, np.clip(rest, -reach, reach), color=_INK, linewidth=0.6)
     lower.set_ylim(-reach, reach)

@@ -36,7 +36,7 @@ class Report:
     model : str
     n_spectra : int
     scores : dict of str to dict
-        'all elements', 'without C', 'oracle', … to the numbers of `metrics.scores` and the
+        'all elements', 'without C', 'own threshold', … to the numbers of `metrics.scores` and the
         ``threshold`` they were taken at.
     confusions : list of (true, said, times)
     by_element : list of dict

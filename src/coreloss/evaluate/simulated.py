@@ -61,7 +61,8 @@ def evaluate_simulated(
     """Score a model on n newly simulated spectra of a recipe.
 
     Without a threshold, the one at which precision equals recall is taken on as many further
-    spectra as a tenth of n (Annys et al. 2023), the scores on the n ones.
+    spectra as a tenth of n (Annys et al. 2023), the scores on the n ones; 'own threshold' then
+    has those at the model's own, from which `coreloss.identify` finds elements.
 
     A model and a recipe may have different elements: spectra with an element that the model
     does not know are then left out, and what it finds beyond the recipe's elements counts as
@@ -87,7 +88,7 @@ def evaluate_simulated(
     bundle = load_model(model)
     rng = np.random.default_rng(seed)
     present, probability, snr, judged = _predicted(recipe, n, TEST_SEED + 2 * seed, bundle)
-    limit = recipe.snr_present
+    limit, asked = recipe.snr_present, threshold
     if threshold is None or recipe.labels != "detectable":
         # where most spectra are left out, a tenth would be too few
         further = max(n // 10, 10) if present.shape[0] == n else n
@@ -110,6 +111,11 @@ def evaluate_simulated(
         },
         "oracle": scores(present, ideal, 0.5),
     }
+    if asked is None:
+        variants["own threshold"] = {
+            **scores(present, probability, bundle.threshold),
+            "threshold": bundle.threshold,
+        }
     if not common.all():
         variants["in common"] = {
             **scores(present, probability, threshold, counted=common),

@@ -42,7 +42,7 @@ def evaluate_files(
     """Score a model on the test split of a data set, ours or the public one of Annys et al.
 
     Without a threshold, the one at which precision equals recall on the validation split is
-    taken, as in the paper.
+    taken, as in the paper; 'own threshold' has the scores at the model's own.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ def evaluate_files(
     bundle = load_model(model)
     path = Path(folder)
     present, probability = _predicted(split_files(path, "test"), bundle, spectra)
+    asked = threshold
     if threshold is None:
         tenth = None if spectra is None else max(spectra // 10, 1)
         threshold = balanced_threshold(*_predicted(split_files(path, "validation"), bundle, tenth))
@@ -72,6 +73,11 @@ def evaluate_files(
             "threshold": threshold,
         },
     }
+    if asked is None:
+        variants["own threshold"] = {
+            **scores(present, probability, bundle.threshold),
+            "threshold": bundle.threshold,
+        }
     return Report(
         f"{path.name}, test split",
         f"{bundle.name} {bundle.version}",

@@ -28,6 +28,8 @@ _KNOTS_EV = (0.0, 8.0, 16.0, 26.0, 40.0, 60.0, 90.0, 130.0, 190.0, 280.0, 400.0,
 _DECAY_EV = 40.0
 _FLOOR = 0.1
 _ROUNDS = 4
+# how far about the onset of an s shell its step says nothing of its place [eV]
+_STEP_EV = 10.0
 # How far an edge of a compound may lie from the element's, one standard deviation [eV]: metals'
 # by up to 2 eV, those of light elements by up to 6 eV (R. F. Egerton, Electron Energy-Loss
 # Spectroscopy in the Electron Microscope, 3rd ed., Springer 2011, sec. 4.5; EELS Atlas).
@@ -51,26 +53,26 @@ class Mismatch:
     moved : ndarray, (n_elements, n_elements), optional [1/eV]
         Change of the amount of the last element for one atom per nm² of the first, were its edges
         to lie 1 eV higher.
-    axis_error_ev : float [eV]
-        By how much all edges may lie elsewhere because the energy axis is off.
+    places : ndarray, (n_elements, n_elements), optional [eV²]
+        Second moments of how far each element's edges lie from where the model has them.
     """
 
     response: NDArray[np.float64] = field(repr=False)
     scale: float
     tails: NDArray[np.float64] | None = field(default=None, repr=False)
     moved: NDArray[np.float64] | None = field(default=None, repr=False)
-    axis_error_ev: float = 0.0
+    places: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def covariance(self, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of amounts (n, n_elements), in their units squared: (n, n_elements, n_elements).
 
-        Differences at different knots and of different elements are independent; an axis that is
-        off moves the edges of all alike.
+        Differences at different knots and of different elements are independent; places hang
+        together as ``places`` says.
         """
         whole = np.einsum("nk,kil->nil", amounts**2, self._each())
-        if self.moved is not None:
-            together = self.axis_error_ev * (amounts @ self.moved)
-            whole += together[:, :, None] * together[:, None, :]
+        if self.moved is not None and self.places is not None:
+            each = amounts[:, :, None] * self.moved
+            whole += np.einsum("nki,kl,nlj->nij", each, self.places, each, optimize=True)
         return np.asarray(whole)
 
     def feigned(self, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -80,6 +82,8 @@ class Mismatch:
         which less is found is not known to be there.
         """
         part = np.einsum("kii->ki", self._each()).copy()
+        if self.moved is not None and self.places is not None:
+            part += np.diag(self.places)[:, None] * self.moved**2
         np.fill_diagonal(part, 0.0)
         return np.asarray(np.sqrt(np.einsum("nk,ki->ni", amounts**2, part)))
 
@@ -88,9 +92,6 @@ class Mismatch:
         part = self.scale**2 * np.einsum("kji,kjl->kil", self.response, self.response)
         if self.tails is not None:
             part = part + np.einsum("ki,kl->kil", self.tails, self.tails)
-        if self.moved is not None:
-            moved = _CHEMICAL_SHIFT_EV * self.moved
-            part = part + np.einsum("ki,kl->kil", moved, moved)
         return np.asarray(part)
 
 
@@ -108,8 +109,10 @@ def mismatch_of(fit: LinearFit, axis_error_ev: float = 0.0) -> Mismatch:
 
     White lines have, besides, the Lorentzian tails of their hole's lifetime (`natural_width_ev`),
     which reach below the onset, where a lighter neighbour's edge is. The model lacks them, as
-    records of TiO2, BN and Ca and Fe oxides fit better without. How much of them there is, the
-    residual tells: see `_shares_of_tails`. What they do to amounts counts as error.
+    records of TiO2, BN and Ca and Fe oxides fit better without. And edges lie elsewhere: each by
+    itself as chemistry moves it, all alike as the axis is off. How much of the tails there is, and
+    how far the edges lie off, the residual tells as far as it can: see `_shares`. What both do to
+    amounts counts as error.
 
     Parameters
     ----------
@@ -156,25 +159,32 @@ def mismatch_of(fit: LinearFit, axis_error_ev: float = 0.0) -> Mismatch:
     root = np.sqrt(weight[counted])
     rest = root * (np.asarray(fit.counts[0], dtype=float)[finite] - model)[counted]
     unlike = root * unlike[:, counted]
+    moved, later = _by_place(design, matrix, weight, finite)
+    later = root * (_CHEMICAL_SHIFT_EV * x[design.amplitude][:, None] * later)[:, counted]
+    later = np.where(_beside_steps(design, energies[counted]), 0.0, later)
+    both = np.concatenate([unlike, later])
+    before = np.eye(2 * number)
+    before[number:, number:] += (axis_error_ev / _CHEMICAL_SHIFT_EV) ** 2
     # how amounts hang on the counts of each channel
     sensitivity = root * ((columns @ inverse)[counted] / np.maximum(size, 1e-300))[:, places].T
     least_variance = fit.correlation * float((sensitivity**2).sum())
     usual = float(np.einsum("k,kji->", x[design.amplitude] ** 2, response**2))
     where = np.flatnonzero(finite)[counted]
     smooth = design.background.size + number
-    share, scale = np.zeros(number), 0.0
+    mean, after, scale = np.zeros(2 * number), before, 0.0
     # what of the residual is tails is none of the rest, and the less the rest, the surer tails
     for _ in range(_ROUNDS):
-        process = _Process.of(rest - share @ unlike, where, smooth)
+        process = _Process.of(rest - mean @ both, where, smooth)
         variance = float(np.trace(process.covariance(sensitivity))) - least_variance
         scale = np.sqrt(max(variance, 0.0) / usual) if usual > 0 else 0.0
-        share, size_of_share = _shares_of_tails(rest, unlike, process)
+        mean, after = _shares(rest, both, process, before)
+    second = np.outer(mean, mean) + after
     return Mismatch(
         response,
         float(scale),
-        tails * size_of_share[:, None],
-        _by_place(design, matrix, weight, finite),
-        float(axis_error_ev),
+        tails * np.sqrt(np.diag(second)[:number, None]),
+        moved,
+        _CHEMICAL_SHIFT_EV**2 * second[number:, number:],
     )
 
 
@@ -183,17 +193,35 @@ def _by_place(
     matrix: NDArray[np.float64],
     weight: NDArray[np.float64],
     finite: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """`Mismatch.moved`, of a design's channels in use, with the fit's weights.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`Mismatch.moved`, and what a fit leaves over of edges moved so, (n_elements, n_used).
 
-    Here all near-edge structure counts, as it takes up what moves there whatever a fit has of it.
+    Of a design's channels in use, with the fit's weights, by one atom per nm² and eV. Here all
+    near-edge structure counts, as it takes up what moves there whatever a fit has of it.
     """
     later = -np.gradient(design.atoms(), design.axis.dispersion, axis=0)[finite]
     size = np.maximum(np.sqrt(np.einsum("ek,e,ek->k", matrix, weight, matrix)), 1e-300)
     columns = matrix / size
     weighted = weight[:, None] * columns
     inverse = np.linalg.pinv(columns.T @ weighted, rcond=1e-12, hermitian=True)
-    return np.asarray((inverse @ (weighted.T @ later) / size[:, None])[design.amplitude].T)
+    change = inverse @ (weighted.T @ later)
+    moved = (change / size[:, None])[design.amplitude].T
+    return np.asarray(moved), np.asarray((later - columns @ change).T)
+
+
+def _beside_steps(design: Design, energies: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where edges without near-edge regions begin: L1 and the like, (n_used,).
+
+    Broadened and with a structure of their own, their steps say little of where they lie.
+    """
+    steps = [
+        edge.onset_ev
+        for symbol in design.elements
+        for edge in fitted_edges(symbol, design.axis)
+        if not has_structure(edge)
+    ]
+    away = np.abs(energies[:, None] - np.array(steps)[None])
+    return np.asarray((away < _STEP_EV).any(axis=1))
 
 
 @dataclass(frozen=True)
@@ -248,27 +276,32 @@ class _Process:
         return np.asarray(padded @ moved.T)
 
 
-def _shares_of_tails(
-    rest: NDArray[np.float64], tails: NDArray[np.float64], process: _Process
+def _shares(
+    rest: NDArray[np.float64],
+    shapes: NDArray[np.float64],
+    process: _Process,
+    before: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How much of each element's tails there is: expectation and root mean square, (n_elements,).
+    """How much there is of shapes in a residual: expectation, (k,), and covariance, (k, k).
 
-    Before looking, the share is nil with a standard deviation of 1, the lifetime's own tails.
-    The residual is Σ share · tail and a process, all normal.
+    Before looking it is nil: of tails with a standard deviation of 1, the lifetime's own; of edges
+    moved by what is usual likewise. All is normal.
 
     Parameters
     ----------
-    rest, tails : ndarray, (n_used,), (n_elements, n_used)
-        The fit's residual, and what of tails the fit leaves over, in standard deviations of
+    rest, shapes : ndarray, (n_used,), (k, n_used)
+        The fit's residual, and what of the shapes the fit leaves over, in standard deviations of
         the noise.
     process : _Process
         What else there is, noise and all.
+    before : ndarray, (k, k)
+        Covariance of the shares before looking.
     """
-    information = tails @ tails.T
-    gain = information @ np.linalg.pinv(process.covariance(tails), rcond=1e-10, hermitian=True)
-    covariance = np.linalg.inv(np.eye(len(tails)) + gain @ information)
-    mean = covariance @ gain @ (tails @ rest)
-    return mean, np.sqrt(mean**2 + np.diag(covariance))
+    information = shapes @ shapes.T
+    gain = information @ np.linalg.pinv(process.covariance(shapes), rcond=1e-10, hermitian=True)
+    covariance = np.linalg.inv(np.linalg.inv(before) + gain @ information)
+    covariance = 0.5 * (covariance + covariance.T)
+    return covariance @ gain @ (shapes @ rest), covariance
 
 
 def _tail(edge: NDArray[np.float64], symbol: str, design: Design) -> NDArray[np.float64]:

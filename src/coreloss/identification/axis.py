@@ -388,7 +388,8 @@ def readings(
             continue
         strength = float(sum(np.arcsinh(edge.snr) for edge in edges))
         missing = float(sum(all(e.snr < 3.0 for e in edges if e.symbol == s) for s in symbols))
-        columns = [column for symbol in symbols for column in columns_of(symbol)]
+        start = _moved(axis, move, bend).start
+        columns = [column for symbol in symbols for column in columns_of(symbol, start)]
         fit = fit_hypotheses(bins, columns, np.array([move]), np.array([bend]))
         number = bins.counts.size
         joint = float(np.log(fit.chi2[0] / number + 0.3))

@@ -6,7 +6,10 @@ given, in the sense of split conformal prediction (V. Vovk, A. Gammerman, G. Sha
 Algorithmic Learning in a Random World, 2005; Y. Romano, M. Sesia, E. Candès, NeurIPS 33, 3581
 (2020)): members are added, the more probable first, as long as those ahead hold no more of the
 probability than those ahead of the true one did in 95 % of simulated spectra. Only sets so
-probable are given that 95 % of them held a true one there.
+probable are given that 95 % of them held a true one there, and in spectra far from those that
+the network knows as well: the worst of several kinds decides, as conformal sets ask that are to
+hold for other distributions than that they were calibrated on (M. Cauchois, S. Gupta, A. Ali,
+J. Duchi, J. Am. Stat. Assoc. 119, 3033 (2024)).
 
 Rivals exclude each other, so that the likeliest of the readings "none", "Pr", "Nd" may be an
 element that is less probable than one half; it is then named, as the likeliest of its group.
@@ -32,6 +35,7 @@ __all__ = [
     "candidate_sets",
     "likeliest_readings",
     "members",
+    "others_of",
     "rival_groups",
     "rivals",
     "set_features",
@@ -45,6 +49,8 @@ _RESONANCE_EV = 16.0
 # members less probable than this are not named
 _LEAST = 0.03
 _CERTAIN = 0.9
+# of the other elements, below which it tells nothing [nats]
+_LEAST_ENTROPY = 0.1
 
 
 @dataclass(frozen=True)
@@ -132,16 +138,23 @@ def candidate_sets(
         value = np.array([probabilities[s] for s in group])
         number = members(value, share)
         if number > 1:
-            made = _set_of(group[:number], value[:number])
+            made = _set_of(group[:number], value[:number], others_of(probabilities, group))
             if made.probability >= threshold:
                 out.append(made)
     return tuple(out)
 
 
-def _set_of(group: Sequence[str], values: NDArray[np.float64]) -> CandidateSet:
+def others_of(probabilities: Mapping[str, float], group: Sequence[str]) -> NDArray[np.float64]:
+    """Probabilities of the elements that are not in a group."""
+    return np.array([p for symbol, p in probabilities.items() if symbol not in group])
+
+
+def _set_of(
+    group: Sequence[str], values: NDArray[np.float64], others: NDArray[np.float64]
+) -> CandidateSet:
     """The set of some rivals, with the calibrated probability that any of them is there."""
     intercept, *slopes = judgement()["set_joint"]
-    logit = intercept + float(np.dot(slopes, set_features(values)))
+    logit = intercept + float(np.dot(slopes, set_features(values, others)))
     weights = tuple(float(w) for w in values / values.sum())
     return CandidateSet(tuple(group), weights, float(1.0 / (1.0 + np.exp(-logit))))
 
@@ -159,7 +172,7 @@ def likeliest_readings(
     for group in groups:
         value = np.array([probabilities[s] for s in group])
         if value[0] < threshold:
-            made = _set_of(group, value)
+            made = _set_of(group, value, others_of(probabilities, group))
             if value[0] > 1.0 - made.probability:
                 out.append(made)
     return tuple(out)
@@ -170,14 +183,19 @@ def members(values: NDArray[np.float64], share: float) -> int:
     return int((weight_ahead(values) <= share).sum())
 
 
-def set_features(values: NDArray[np.float64]) -> list[float]:
-    """What tells how probable it is that any member of a set is there, (2,).
+def set_features(values: NDArray[np.float64], others: NDArray[np.float64]) -> list[float]:
+    """What tells how probable it is that any member of a set is there, (3,).
 
-    Log odds were each member its own matter, and were they exclusive.
+    Log odds were each member its own matter, and were they exclusive; and the logarithm of the
+    entropy of the elements outside its group: where much else is open the network is on ground it
+    does not know, and its odds mean less.
     """
     alone = float(np.clip(1.0 - np.prod(1.0 - values), 1e-4, 1.0 - 1e-4))
     exclusive = float(np.clip(values.sum(), 1e-4, 1.0 - 1e-4))
-    return [float(np.log(p / (1.0 - p))) for p in (alone, exclusive)]
+    p = np.clip(others, 1e-9, 1.0 - 1e-9)
+    entropy = float(-(p * np.log(p) + (1.0 - p) * np.log1p(-p)).sum())
+    odds = [float(np.log(p / (1.0 - p))) for p in (alone, exclusive)]
+    return [*odds, float(np.log(entropy + _LEAST_ENTROPY))]
 
 
 def weight_ahead(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,8 +7,8 @@ record. Asked as well is whether the likeliest element shows where its edges sho
 another is likely beside it, and what limits the record: few counts make edges faint, a detector's
 pattern makes them up. A logistic model fitted on simulated records with and without edges
 (``data/judgement.json``) gives the probability that an edge is there. Where it is below
-``SHOWN`` no element is named; probabilities stay as they are, calibrated on records as they
-come.
+``SHOWN`` no element is named, or below what `least_edge` has for another threshold than the
+model's own; probabilities stay as they are, calibrated on records as they come.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = [
     "Likeliest",
     "edge_features",
     "edge_probability",
+    "least_edge",
     "step_of_gain",
 ]
 
@@ -34,7 +35,7 @@ Floats = NDArray[np.float64]
 
 #: Network probability from which an element takes part.
 LIKELY = 0.1
-#: Probability of any edge from which elements are named.
+#: Probability of any edge from which elements are named, at the model's own threshold.
 SHOWN = 0.5
 EDGE_FEATURES = (
     "log odds of the likeliest element",
@@ -114,6 +115,16 @@ def edge_features(bins: Bins, columns: Sequence[Column], likeliest: Likeliest) -
             np.log(noise / bins.scale**2 + 1e-9),
         ]
     )
+
+
+def least_edge(threshold: float, usual: float) -> float:
+    """Probability of any edge from which elements are named at a threshold.
+
+    Who asks for less certain elements asks for less certain edges: what is asked has odds as
+    many times those of ``SHOWN`` as the threshold's are those of the model's ``usual`` one.
+    """
+    odds = threshold / (1.0 - threshold) * (1.0 - usual) / usual * SHOWN / (1.0 - SHOWN)
+    return odds / (1.0 + odds)
 
 
 def _log_odds(probability: float, least: float) -> float:

@@ -111,6 +111,7 @@ class ElementEvidence:
                     "table_ev": edge.onset_ev,
                     "found_ev": round(edge.found_ev, 1),
                     "error_ev": round(edge.error_ev, 1),
+                    "farther": edge.farther,
                     "step": float(f"{edge.height:.4g}"),
                     "snr": round(edge.snr, 1),
                     "jump_ratio": (
@@ -144,6 +145,8 @@ class Evidence:
         What tells whether the record shows an edge; see ``edge_free.EDGE_FEATURES``.
     edge : float
         Probability that it does; `shows_edge` tells whether it is high enough.
+    shown : float
+        Probability from which it is.
     """
 
     elements: dict[str, ElementEvidence]
@@ -154,11 +157,12 @@ class Evidence:
     sigma: Floats = field(repr=False)
     edge_features: Floats = field(repr=False)
     edge: float
+    shown: float = SHOWN
 
     @property
     def shows_edge(self) -> bool:
         """Whether the record shows enough of an edge for elements to be named."""
-        return self.edge >= SHOWN
+        return self.edge >= self.shown
 
     @property
     def strongest_rest(self) -> tuple[float, float]:
@@ -211,9 +215,12 @@ class Evidence:
 
     def text(self, found: tuple[str, ...]) -> str:
         """A table of every edge of the elements found, then why others were rejected."""
-        lines = [
-            "  edge        found at [eV]   table      step       SNR   jump    LR without element"
-        ]
+        lines = []
+        if any(symbol in self.elements for symbol in found):
+            lines.append(
+                "  edge        found at [eV]   table      step       SNR   jump    "
+                "LR without element"
+            )
         for symbol in found:
             element = self.elements.get(symbol)
             if element is None:
@@ -221,8 +228,14 @@ class Evidence:
             for number, edge in enumerate(element.edges):
                 tail = f"{element.likelihood_ratio:10.0f}" if number == 0 else ""
                 jump = f"{edge.jump_ratio:.2f}" if np.isfinite(edge.jump_ratio) else "-"
+                said = f"{edge.found_ev:9.1f} ± {edge.error_ev:<4.1f}"
+                if edge.farther:
+                    way = "above" if edge.found_ev > edge.onset_ev else "below"
+                    said = f"{f'{way} {edge.found_ev:.0f}':>14}  "
+                if edge.snr < _SEEN_SNR:
+                    tail += "  (no clear step by itself)"
                 lines.append(
-                    f"  {edge.label:<10}{edge.found_ev:9.1f} ± {edge.error_ev:<4.1f}"
+                    f"  {edge.label:<10}{said}"
                     f"{edge.onset_ev:8.1f}{edge.height:10.3g}{edge.snr:10.1f}{jump:>7}{tail}"
                 )
             if not element.edges:
@@ -245,6 +258,7 @@ def gather(
     threshold: float,
     weights: Floats | None = None,
     edge_weights: Floats | None = None,
+    shown: float = SHOWN,
 ) -> Evidence:
     """Evidence for the elements that a network holds possible.
 
@@ -262,6 +276,8 @@ def gather(
     weights, edge_weights : ndarray, optional
         Of the logistic models of elements and of records, intercept first; the shipped ones
         without.
+    shown : float
+        Probability of any edge from which elements are named; see `edge_free.least_edge`.
     """
     if weights is None:
         weights = np.array(judgement()["combine"])
@@ -274,7 +290,7 @@ def gather(
     columns = [
         column
         for symbol in symbols
-        for column in _where_found(symbol, edges if network[symbol] >= 0.5 else [])
+        for column in _where_found(symbol, edges if network[symbol] >= 0.5 else [], axis.start)
         if bins.energies[0] < column.onset_ev < bins.energies[-1]
     ]
     owner = np.array([symbols.index(column.symbol) for column in columns], dtype=int)
@@ -316,10 +332,9 @@ def gather(
         element = ElementEvidence(
             symbol, network[symbol], probability, float(ratios[k]), bic, tuple(own)
         )
-        if probability < threshold or edge < SHOWN:
-            element = ElementEvidence(
-                **{**element.__dict__, "reason": _reason(element, symbols, edges, edge)}
-            )
+        if probability < threshold or edge < shown:
+            reason = _reason(element, symbols, edges, threshold)
+            element = ElementEvidence(**{**element.__dict__, "reason": reason})
         elements[symbol] = element
     ordered = dict(sorted(elements.items(), key=lambda item: -item[1].probability))
     return Evidence(
@@ -331,10 +346,11 @@ def gather(
         np.sqrt(bins.noise),
         record,
         edge,
+        shown,
     )
 
 
-def _where_found(symbol: str, edges: list[FoundEdge]) -> list[Column]:
+def _where_found(symbol: str, edges: list[FoundEdge], start_ev: float) -> list[Column]:
     """An element's columns, each edge where it was found as far as that is known.
 
     Chemistry moves edges by a few electronvolts, over which white lines fall and rise.
@@ -344,14 +360,15 @@ def _where_found(symbol: str, edges: list[FoundEdge]) -> list[Column]:
         if edge.symbol == symbol and edge.snr >= _SEEN_SNR:
             known = _CHEMICAL_EV**2 / (_CHEMICAL_EV**2 + edge.error_ev**2)
             moves[edge.group] = known * (edge.found_ev - edge.onset_ev)
+    columns = columns_of(symbol, start_ev)
     # shells that lie near each other share their columns, so they move as the lowest of them
     together = {
         group: next((moves[g] for g in column.groups if g in moves), 0.0)
-        for column in columns_of(symbol)
+        for column in columns
         if column.kind == "atom"
         for group in column.groups
     }
-    return [column.moved(together[column.groups[0]]) for column in columns_of(symbol)]
+    return [column.moved(together[column.groups[0]]) for column in columns]
 
 
 def _background_of(bins: Bins, rest: Floats) -> Floats:
@@ -421,12 +438,15 @@ def combined(features: Floats, weights: Floats) -> float:
 
 
 def _reason(
-    element: ElementEvidence, symbols: list[str], edges: list[FoundEdge], edge: float
+    element: ElementEvidence,
+    symbols: list[str],
+    edges: list[FoundEdge],
+    threshold: float,
 ) -> str:
     """Why a candidate is not in the answer, in a few words."""
     if not element.edges:
         return (
-            "none of its main edges can be measured in this record, and the network alone "
+            "none of its edges can be measured in this record, and the network alone "
             f"gives {element.network:.2f}"
         )
     best = element.edges[0]
@@ -449,15 +469,12 @@ def _reason(
     lacking = [e for e in element.edges if e.snr < _SEEN_SNR]
     if lacking:
         return f"its {lacking[0].label} at {lacking[0].onset_ev:.0f} eV is missing"
-    if edge < SHOWN:
-        return (
-            f"what rises at {best.found_ev:.0f} eV may be no edge at all: background and faults of "
-            f"a detector leave a probability of {edge:.2f} for any"
-        )
+    if element.probability >= threshold:
+        return f"what rises at {best.found_ev:.0f} eV may be no edge at all"
     distance = best.found_ev - best.onset_ev
     if abs(distance) > 2.0 * spread_ev(best):
         return f"the step lies {distance:+.1f} eV from {best.label} ({best.onset_ev:.0f} eV)"
     return (
-        f"network {element.network:.2f} and fit (LR {element.likelihood_ratio:.1f}) together "
-        f"give {element.probability:.2f} only"
+        f"network {element.network:.2f}, with the fit (LR {element.likelihood_ratio:.0f}) "
+        f"{element.probability:.2f}: a fit takes any broad rise, the network knows edges' shapes"
     )

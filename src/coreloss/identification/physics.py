@@ -125,48 +125,67 @@ def _plasmons() -> Floats:
     return np.asarray(response / response.sum())
 
 
+def columns_of(symbol: str, start_ev: float = 0.0) -> tuple[Column, ...]:
+    """The columns of an element, lowest onset first, in records that begin at ``start_ev`` [eV].
+
+    What begins before is background there; shells linked with it stand for themselves.
+    """
+    onset = edge_library().onset_ev
+    inside = [
+        tuple(group for group in cluster if onset[group] > start_ev)
+        for cluster in _clusters(symbol)
+    ]
+    return tuple(column for cluster in inside if cluster for column in _columns(symbol, cluster))
+
+
 @cache
-def columns_of(symbol: str) -> tuple[Column, ...]:
-    """The columns of an element, lowest onset first."""
+def _clusters(symbol: str) -> tuple[tuple[int, ...], ...]:
+    """Shell groups of an element whose relative strengths theory gives, lowest onset first."""
     library = edge_library()
     index = ELEMENTS.index(symbol)
-    shared = angular_factor(np.maximum(_ENERGIES, 20.0), *_MICROSCOPE)
-    grid = np.arange(library.shape.shape[1], dtype=float)
     clusters: list[list[int]] = []
     for group in range(library.first[index], library.last[index]):
         if clusters and library.onset_ev[group] < _LINKED * library.onset_ev[clusters[-1][0]]:
             clusters[-1].append(group)
         else:
             clusters.append([group])
-    out = []
-    for cluster in clusters:
-        atom = np.zeros_like(_ENERGIES)
-        for group in cluster:
-            atom += np.interp(_ENERGIES, grid, library.shape[group]) * shared
-        names = tuple(library.name[group] for group in cluster)
-        onset = float(library.onset_ev[cluster[0]])
-        major = bool(library.major[cluster].any())
-        near = (onset <= _ENERGIES) & (onset + 80.0 > _ENERGIES)
-        top = max(float(atom[near].max()), 1e-30)
-        plural = np.convolve(atom, _plasmons())[: atom.size]
-        least, most = np.zeros_like(atom), []
-        for group in cluster:
-            own, name = float(library.onset_ev[group]), library.name[group]
-            second = float(library.second_ev[group])
-            height = float(library.height[group] * np.interp(own, _ENERGIES, shared))
-            weakest, strongest = _lines(
-                symbol, name, own, second, height, sharp=bool(library.major[group])
-            )
-            least += weakest
-            most += [(name, own, bool(library.major[group]), line) for line in strongest]
-        out.append(Column(symbol, "atom", names, onset, major, _smooth(atom + least, top)))
-        thick = atom + least + _MOST_SCATTERED * plural
-        out.append(Column(symbol, "plural", names, onset, major, _smooth(thick, top)))
-        out += [
+    return tuple(tuple(cluster) for cluster in clusters)
+
+
+@cache
+def _columns(symbol: str, cluster: tuple[int, ...]) -> tuple[Column, ...]:
+    """The columns of some linked shell groups."""
+    library = edge_library()
+    shared = angular_factor(np.maximum(_ENERGIES, 20.0), *_MICROSCOPE)
+    grid = np.arange(library.shape.shape[1], dtype=float)
+    atom = np.zeros_like(_ENERGIES)
+    for group in cluster:
+        atom += np.interp(_ENERGIES, grid, library.shape[group]) * shared
+    names = tuple(library.name[group] for group in cluster)
+    onset = float(library.onset_ev[cluster[0]])
+    major = bool(library.major[list(cluster)].any())
+    near = (onset <= _ENERGIES) & (onset + 80.0 > _ENERGIES)
+    top = max(float(atom[near].max()), 1e-30)
+    plural = np.convolve(atom, _plasmons())[: atom.size]
+    least, most = np.zeros_like(atom), []
+    for group in cluster:
+        own, name = float(library.onset_ev[group]), library.name[group]
+        second = float(library.second_ev[group])
+        height = float(library.height[group] * np.interp(own, _ENERGIES, shared))
+        weakest, strongest = _lines(
+            symbol, name, own, second, height, sharp=bool(library.major[group])
+        )
+        least += weakest
+        most += [(name, own, bool(library.major[group]), line) for line in strongest]
+    thick = atom + least + _MOST_SCATTERED * plural
+    return (
+        Column(symbol, "atom", names, onset, major, _smooth(atom + least, top)),
+        Column(symbol, "plural", names, onset, major, _smooth(thick, top)),
+        *(
             Column(symbol, "line", (name,), own, main, _smooth(atom + least + line, top))
             for name, own, main, line in most
-        ]
-    return tuple(out)
+        ),
+    )
 
 
 def _smooth(shape: Floats, top: float) -> Floats:

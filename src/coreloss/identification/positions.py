@@ -33,6 +33,8 @@ _LEAST_BEFORE_EV, _LEAST_AFTER_EV = 8.0, 8.0
 # share of the channels of a window that tell something new: edge shapes err over several
 _INDEPENDENT = 0.25
 _FEWEST_BINS = 16
+# from an end of the offsets, where an edge may lie beyond it
+_END_EV = 1.5
 # what near-edge structure that no table tells adds to the error of a place, by kind of edge [eV];
 # of simulated records, in which it makes errors over their statistics one
 _STRUCTURE_EV = {"sharp": 2.5, "white_lines": 0.6, "resonance": 1.5, "delayed": 2.0}
@@ -73,6 +75,11 @@ class FoundEdge:
     jump_ratio: float
 
     @property
+    def farther(self) -> bool:
+        """Whether it clearly lies at an end of the offsets, so that it may lie farther off."""
+        return bool(abs(self.found_ev - self.onset_ev) > OFFSETS_EV[-1] - _END_EV)
+
+    @property
     def label(self) -> str:
         """'Fe L2,3'."""
         return f"{self.symbol} {group_name(self.group)}"
@@ -88,8 +95,9 @@ def found_edges(
 ) -> list[FoundEdge]:
     """Look for each edge of the elements near where the table has it.
 
-    A window around each onset is fitted with a smooth background and the element's edge at
-    every offset; edges of the other elements that lie in the window move along with it.
+    Of an element without a main edge in the record any edge is looked for. A window around each
+    onset is fitted with a smooth background and the element's edge at every offset; edges of the
+    other elements that lie in the window move along with it.
 
     Parameters
     ----------
@@ -101,11 +109,16 @@ def found_edges(
     """
     groups: dict[tuple[str, float], list[Column]] = {}
     for symbol in dict.fromkeys(symbols):
-        for column in columns_of(symbol):
-            if column.major or minor:
-                atom = [c for c in columns_of(symbol) if c.kind == "atom"]
-                home = max((c.onset_ev for c in atom if c.onset_ev <= column.onset_ev), default=0)
-                groups.setdefault((symbol, home), []).append(column)
+        columns = columns_of(symbol, axis.start)
+        main = [column for column in columns if column.major]
+        told = any(
+            axis.start + _LEAST_BEFORE_EV <= column.onset_ev <= axis.end - _LEAST_AFTER_EV
+            for column in main
+        )
+        for column in columns if minor or not told else main:
+            atom = [c for c in columns if c.kind == "atom"]
+            home = max((c.onset_ev for c in atom if c.onset_ev <= column.onset_ev), default=0)
+            groups.setdefault((symbol, home), []).append(column)
     windows = [
         window
         for (symbol, onset), own in groups.items()

@@ -18,9 +18,10 @@ from coreloss.identification.candidates import (
     likeliest_readings,
     rival_groups,
 )
+from coreloss.identification.edge_free import least_edge
 from coreloss.identification.evidence import Evidence, gather
 from coreloss.identification.gain_steps import without_gain_steps
-from coreloss.identification.result import Identification, covers
+from coreloss.identification.result import Identification, bridged, covers
 from coreloss.identification.spikes import without_spikes
 
 __all__ = [
@@ -65,7 +66,9 @@ def identify(
     model : str, path or ModelBundle, optional
         A shipped model's name or a bundle directory; the default model without it.
     threshold : float, optional
-        Probability from which an element is called present; the model's own without it.
+        Probability from which an element is called present; the model's own without it. With
+        evidence a lower one asks for less certain edges as well (`edge_free.least_edge`), and
+        above the model's own no element is named for being the likeliest of its rivals.
     threads : int
         Processor threads; 0 takes all.
     axis_mode : str or float
@@ -170,12 +173,13 @@ def identify_spectra(
                     if any(covers(part, e) and lowest < e.onset_ev < highest for e in edges_of(s))
                 )
             elements = judged[part]
-            mended = _bridged(whole)
+            mended = bridged(whole)
             abstained = "" if sure[number] else reason_to_abstain(mended, part)
             if abstained:
                 elements, values = frozenset(), dict.fromkeys(values, 0.0)
             elif evidence:
-                proof = gather(mended, part, values, elements, limit)
+                shown = least_edge(limit, bundle.threshold)
+                proof = gather(mended, part, values, elements, limit, shown=shown)
                 values |= {s: e.probability for s, e in proof.elements.items()}
                 shows_edge = proof.shows_edge
         else:
@@ -192,7 +196,7 @@ def identify_spectra(
             estimate,
             proof,
             candidate_sets(values, groups, limit),
-            likeliest_readings(values, groups, limit),
+            likeliest_readings(values, groups, limit) if limit <= bundle.threshold else (),
             abstained,
         )
         if proof is not None:
@@ -246,15 +250,6 @@ def _axis_estimate(
         axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
     )
     return replace(estimate, shift_ev=estimate.shift_ev - (estimate.stretch - 1.0) * move)
-
-
-def _bridged(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One spectrum with straight lines over its gaps."""
-    good = np.isfinite(counts)
-    if good.all():
-        return counts
-    places = np.arange(counts.size)
-    return np.asarray(np.interp(places, places[good], counts[good]))
 
 
 def probabilities(

@@ -188,13 +188,43 @@ class Identification:
             return f"  no answer: {self.abstained}"
         if self.evidence is None:
             raise ValueError("identified without evidence; identify with evidence=True")
-        return self.evidence.text(self.found)
+        text = self.evidence.text(self.found)
+        if self.axis_estimate is not None and self.axis_estimate.corrected:
+            return f"  energies are those of the corrected axis\n{text}"
+        return text
+
+    def fitted(self) -> Evidence:
+        """The joint fit of background and the elements found, and of nothing else.
+
+        Where candidates were rejected `evidence` has their part in the fit as well, which may
+        be large: what a broad edge explains a background could. Raises ValueError where the
+        identification was made without evidence.
+        """
+        from coreloss.identification.evidence import gather
+
+        if self.evidence is None:
+            raise ValueError("identified without evidence; identify with evidence=True")
+        candidates = self.evidence.elements
+        if set(candidates) == set(self.found):
+            return self.evidence
+        network = dict.fromkeys(self.probabilities, 0.0)
+        network |= {s: candidates[s].network for s in self.found if s in candidates}
+        return gather(bridged(self.counts), self.axis, network, self.judged, self.threshold)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """The spectrum with its edges, and a periodic table; see `coreloss.plot.identification`."""
         from coreloss.plot import identification
 
         return identification(self, path)
+
+
+def bridged(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One spectrum (n_energy,) with straight lines over its gaps."""
+    good = np.isfinite(counts)
+    if good.all():
+        return counts
+    places = np.arange(counts.size)
+    return np.asarray(np.interp(places, places[good], counts[good]))
 
 
 def covers(axis: EnergyAxis, edge: Edge) -> bool:

@@ -159,7 +159,8 @@ def _named(
         raise ReadError(
             path,
             f"has the {what}s {plain(', '.join(arrays))} and none is called 'counts'",
-            f"name the {what}s 'energy' (in eV) and 'counts'",
+            f"name the {what}s 'energy' (in eV) and 'counts'"
+            + (", or ask for one by its name" if energy is not None and what == "array" else ""),
         )
     if energy is None:
         return None, arrays[counts]

@@ -87,8 +87,8 @@ def _as_counts(source: str | os.PathLike[str], data: Any) -> NDArray[np.floating
 
 def _without_dead_ends(
     counts: NDArray[np.floating], notes: list[str], start: float, step: float
-) -> NDArray[np.floating]:
-    """NaN in the first and last channels that were never recorded.
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Counts with NaN in the first and last channels that were never recorded; which these are.
 
     Aligning or padding spectra leaves exact zeros at the ends, and a sum over them falls off
     like the end of an edge. They are told from few counts by their neighbours, which hold
@@ -96,11 +96,11 @@ def _without_dead_ends(
     """
     size = counts.shape[-1]
     flat = counts.reshape(-1, size)
+    dead = np.zeros(size, dtype=bool)
     if size < 4 * NEIGHBOURS:
-        return counts
+        return counts, dead
     empty = np.count_nonzero(flat == 0, axis=0) / flat.shape[0]
     shortest, least = (3, 1.0) if flat.shape[0] == 1 else (1, 0.02)
-    dead = np.zeros(size, dtype=bool)
     for ascending in (True, False):
         line = empty if ascending else empty[::-1]
         run = int(np.argmin(line >= least)) if np.any(line < least) else 0
@@ -109,7 +109,7 @@ def _without_dead_ends(
             dead[:run] |= ascending
             dead[size - run :] |= not ascending
     if not dead.any():
-        return counts
+        return counts, dead
     where = np.flatnonzero(dead)
     notes.append(
         f"{where.size} channels at the ends (within {start + step * where[0]:.1f} and "
@@ -117,7 +117,7 @@ def _without_dead_ends(
     )
     counts = counts.copy()
     counts[..., dead] = np.nan
-    return counts
+    return counts, dead
 
 
 def _count_notes(counts: NDArray[np.floating]) -> list[str]:
@@ -200,8 +200,8 @@ def assemble(
         )
     axis, counts, said = uniform(source, energies, counts)
     told += said
-    counts = _without_dead_ends(counts, told, axis.offset, axis.dispersion)
-    told += _count_notes(counts)
+    counts, dead = _without_dead_ends(counts, told, axis.offset, axis.dispersion)
+    told += _count_notes(counts[..., ~dead])
     if axis.start <= 0 <= axis.end and axis.end < 100:
         told.append(f"the record ends at {axis.end:.1f} eV: it is a low-loss spectrum")
     return Spectra(counts, axis, dict(metadata or {}), tuple(told))

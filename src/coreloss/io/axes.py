@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from coreloss.energy import EnergyAxis
 from coreloss.io.errors import ReadError
 
-__all__ = ["DeclaredAxis", "energy_factor", "is_blank_unit", "settle_rows", "uniform"]
+__all__ = ["MOST_LOSS", "DeclaredAxis", "energy_factor", "is_blank_unit", "settle_rows", "uniform"]
 
 # Largest distance from a straight line, in channels, that is put down to rounded energies.
 ROUNDING_CHANNELS = 0.3
@@ -21,11 +22,15 @@ GAP_RATIO = 4.0
 MAX_RESAMPLED = 1_000_000
 # Ten times the beam energy of the highest-voltage microscopes [eV].
 MAX_ENERGY = 3e7
+# Above it [eV] no spectrometer records losses.
+MOST_LOSS = 3e4
 
 _EV = {"ev", "e.v.", "electronvolt", "electronvolts", "electron volt", "electron volts"}
 _KEV = {"kev", "kiloelectronvolt", "kiloelectronvolts", "kilo electron volt"}
 # 'Energy loss (eV)', 'E / keV': a label where the unit should stand
-_NAMED_UNIT = re.compile(r"(?:Δ|delta )?e(?:nergy|loss)?[\w\s-]*[(\[/]\s*([km]?ev)\s*[)\]]?", re.I)
+_NAMED_UNIT = re.compile(
+    r"(?:Δ|delta )?e(?:nergy|loss)?[\w\s-]*(?:[(\[/]|\s)\s*([km]?ev)\s*[)\]]?", re.I
+)
 _BLANK = {"", "none", "undefined", "<undefined>", "null", "n/a", "unknown"}
 _PIXEL = {"px", "pixel", "pixels", "channel", "channels", "ch", "index", "point", "points"}
 
@@ -111,6 +116,7 @@ def settle_rows(
         )
     steps = np.diff(energies)
     disordered = bool(np.any(steps < 0) and np.any(steps > 0))
+    joined = _overlapping(energies) if disordered else None
     if np.any(steps < 0) and not disordered:
         energies, counts = energies[::-1], counts[..., ::-1]
         notes.append("energy axis ran downwards and was reversed")
@@ -120,6 +126,20 @@ def settle_rows(
         notes.append("energies were not in order and were sorted")
     repeats = int(np.count_nonzero(np.diff(energies) == 0))
     if repeats == 0:
+        if joined is not None:
+            raise ReadError(
+                source,
+                f"its energies run back from {joined[0]:g} to {joined[1]:g} eV, as where records "
+                "that overlap are joined",
+                "write each into a file of its own",
+            )
+        if disordered and np.mean(steps < 0) > 0.05 and _line_residual(energies) > 1.0:
+            raise ReadError(
+                source,
+                f"its energies run up and down between {energies[0]:g} and {energies[-1]:g} eV, "
+                "as counts do",
+                "give a column of energies in eV, and one of counts",
+            )
         return energies, counts, notes
     if not disordered and repeats > 0.2 * energies.size:
         # A fine axis printed with too few digits repeats in runs but follows a line.
@@ -136,6 +156,23 @@ def settle_rows(
     merged = np.add.reduceat(counts, first, axis=-1) / times
     notes.append(f"{repeats} repeated energies were merged and their counts averaged")
     return distinct, merged, notes
+
+
+def _overlapping(energies: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Where records of one file that overlap run back [eV], None where there are none.
+
+    Counts of two records that overlap are of two exposures, and would make a saw of the range
+    that both hold.
+    """
+    back = np.flatnonzero(np.diff(energies) < 0)
+    parts = np.split(energies, back + 1)
+    if len(parts) > 10 or min(part.size for part in parts) < 8:
+        return None
+    order = sorted(range(len(parts)), key=lambda i: parts[i][0])
+    for first, second in itertools.pairwise(order):
+        if parts[first][-1] > parts[second][0]:
+            return float(energies[back[0]]), float(energies[back[0] + 1])
+    return None
 
 
 def _line_residual(energies: NDArray[np.float64]) -> float:

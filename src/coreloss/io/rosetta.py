@@ -123,6 +123,8 @@ def _reader_sentence(path: Path, ext: str, problem: Exception) -> tuple[str, str
         return f"needs {beside!r} beside it, which is missing", "put its files side by side again"
     if isinstance(problem, (struct.error, EOFError)):
         cause = "its end is missing"
+    elif re.search(r"is not a (valid|supported)", str(problem)):
+        cause = "it holds something else"
     elif isinstance(problem, (OSError, ValueError, IndexError)):
         cause = "its end may be missing or it is damaged"
     else:

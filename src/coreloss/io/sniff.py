@@ -121,6 +121,9 @@ def kind_of(path: Path, head: bytes) -> str:
         )
     if not _is_text(head):
         return "binary"
+    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else unmarked_utf16(head)
+    if encoding is not None:
+        head = head[: len(head) // 2 * 2].decode(encoding, "replace").encode()
     start = head[:400].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         raise ReadError(

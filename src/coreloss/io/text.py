@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from coreloss.energy import Spectra
 from coreloss.io.assemble import MIN_CHANNELS, assemble, given_energies
-from coreloss.io.axes import energy_factor
+from coreloss.io.axes import MOST_LOSS, energy_factor
 from coreloss.io.errors import ReadError, plain, size_text
 from coreloss.io.sniff import HEAD, unmarked_utf16
 
-__all__ = ["load_text", "read_table"]
+__all__ = ["MAX_TEXT_BYTES", "load_text", "read_table", "text_of"]
 
 MAX_TEXT_BYTES = 64_000_000
 MAX_LINE = 100_000
@@ -25,6 +25,8 @@ _COMMENT = ("#", "%", "//", "!", "*")
 _MISSING = {"", "nan", "na", "n/a", "--", "-", "null", "none"}
 # how spreadsheets print a cell without a number, in English and German
 _MISSING |= {"#n/a", "#nv", "#num!", "#zahl!", "#value!", "#wert!", "#div/0!", "#ref!", "#bezug!"}
+# thousands parted by blanks, also narrow and unbreakable ones, or apostrophes
+_BLANK_GROUPED = re.compile(r"[-+]?\d{1,3}([ '’\u00a0\u2009\u202f]\d{3})+([.,]\d*)?")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 _GROUPED_BY_POINTS = re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d*)?")
 _UNIT = re.compile(
@@ -34,7 +36,11 @@ _ENERGY = re.compile(r"energy|loss|\be\b|\bev\b|\bkev\b|Δe", re.I)
 _NOT_COUNTS = re.compile(r"err|sigma|std|uncert|background|\bbg\b|index|channel|pixel", re.I)
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A file as text: UTF-8 or UTF-16, with or without their marks, else Latin-1.
+
+    Raises ReadError for more than `MAX_TEXT_BYTES`.
+    """
     size = path.stat().st_size
     if size > MAX_TEXT_BYTES:
         raise ReadError(
@@ -70,6 +76,9 @@ def _number(field: str, decimal_comma: bool) -> float | None:
     """The number a field shows, NaN for an empty one, None for text."""
     if field.lower() in _MISSING:
         return math.nan
+    field = field.replace("\u2212", "-")  # a real minus sign
+    if _BLANK_GROUPED.fullmatch(field):
+        field = re.sub(r"[ '’\u00a0\u2009\u202f]", "", field)
     if decimal_comma:
         text = field.replace(".", "") if _GROUPED_BY_POINTS.fullmatch(field) else field
         text = text.replace(",", ".")
@@ -120,7 +129,7 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], l
     ReadError
         If there are no numbers, or a line among them is not numbers.
     """
-    text = _text_of(path)
+    text = text_of(path)
     lines = text.splitlines()
     longest = max((len(line) for line in lines), default=0)
     if longest > MAX_LINE:
@@ -135,6 +144,7 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], l
     notes: list[str] = []
     width = 0
     odd: tuple[int, str] | None = None
+    skipped = 0
     for number, line in enumerate(lines, 1):
         bare = line.strip()
         if not bare:
@@ -149,6 +159,7 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], l
             header.append(bare)
         elif None in values:
             odd = odd or (number, bare)
+            skipped += 1
         elif not good:
             continue
         else:
@@ -164,6 +175,8 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], l
             f"holds text without columns of numbers ({begins})",
             "give a table with energy loss in eV and counts, one channel a line",
         )
+    if odd is not None and skipped > max(20, 0.1 * len(rows)):
+        _refuse_line(path, odd, width)  # too much to be remarks
     if odd is not None:
         notes.append(f"text after the table was skipped (from line {odd[0]} on)")
     table, names = np.array(rows, dtype=float), _names(header, width, delimiter)
@@ -218,6 +231,9 @@ def _energy_column(table: NDArray[np.float64], names: list[str]) -> int:
         steps = np.diff(table, axis=0)
         even = [i for i, s in enumerate(steps.T) if s.size > 1 and np.ptp(s) < 0.1 * abs(s.mean())]
     ordered = np.all(steps[:, 0] > 0) or np.all(steps[:, 0] < 0)
+    numbered = table.shape[1] > 2 and table[0, 0] in (0, 1) and np.all(steps[:, 0] == 1)
+    if numbered and len(even) > 1:
+        return even[1]
     return even[0] if even and not ordered else 0
 
 
@@ -255,6 +271,11 @@ def _unit(names: list[str], header: list[str], energy: int) -> str | None:
     return None
 
 
+def _most(unit: str) -> float:
+    """The largest energy loss that is measured, in ``unit``."""
+    return MOST_LOSS / (energy_factor(unit) or 1.0)
+
+
 def load_text(
     path: Path, *, signal: str | int | None = None, energies: ArrayLike | None = None
 ) -> Spectra:
@@ -283,6 +304,8 @@ def load_text(
         )
     energy, column = _columns(path, table, names, signal)
     unit = _unit(names, header, energy)
+    if unit is not None and not names and np.nanmax(table[:, energy], initial=0.0) > _most(unit):
+        unit = None  # a line of the header that tells the beam energy
     factor = 1.0 if unit is None else energy_factor(unit)
     if factor is None:
         raise ReadError(

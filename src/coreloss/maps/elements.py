@@ -22,6 +22,8 @@ from coreloss.maps.blocks import Store, run_blocks
 from coreloss.maps.channels import settled_channels, without_cosmic_rays
 from coreloss.maps.coherence import morans_z
 from coreloss.maps.lowloss import aligned_by_zero_loss
+from coreloss.maps.mixtures import is_mixture
+from coreloss.maps.neighbours import beside, unshared_step
 from coreloss.maps.pixels import (
     DEAD,
     SATURATED,
@@ -212,7 +214,7 @@ class _Identify:
         chance = np.full((counts.shape[0], len(self.bundle.elements)), np.nan, dtype=np.float16)
         labels = np.full(counts.shape[0], -1, dtype=np.int16)
         sums = np.zeros((self.clusters.centres.shape[0], self.axis.size))
-        where = np.zeros((len(self.judged), self.axis.size), dtype=np.float32)
+        beside_found = np.zeros((len(self.judged), self.axis.size), dtype=np.float32)
         if good.size:
             spectra = counts[good]
             whole = np.nan_to_num(filled(spectra, self.typical))
@@ -225,15 +227,20 @@ class _Identify:
             part = np.zeros(found.shape, dtype=np.float16)
             part[:, list(self.judged)] = found[:, list(self.judged)]
             chance[good] = part
-            present = self.limit <= part[:, list(self.judged)].T
-            where = (present.astype(whole.dtype) @ whole).astype(np.float32)
+            present = np.zeros((len(self.judged), counts.shape[0]), dtype=bool)
+            present[:, good] = self.limit <= part[:, list(self.judged)].T
+            step = unshared_step(counts, block.shape, state == USABLE)
+            near = beside(present.reshape(-1, *block.shape), step).reshape(present.shape)
+            # squared, so that what lies within a phase outweighs what lies along it
+            weight = near[:, good].astype(whole.dtype) ** 2
+            beside_found = (weight @ whole).astype(np.float32)
         return {
             "probability": chance,
             "label": labels,
             "state": state,
             "_sums": sums.astype(float),
             "_struck": np.array([struck]),
-            "_where": where,
+            "_beside": beside_found,
         }
 
 
@@ -258,7 +265,8 @@ def element_maps(
     like spectra, in which a phase of few pixels or a low dose still shows. An element is kept if
     the sum or a cluster bears it out (`coreloss.maps.support`), or if it is in at least
     ``least_fraction`` of the spectra, there either nearly everywhere or in pixels that lie
-    together (`coreloss.maps.coherence`), and the sum of just those spectra bears it out.
+    together (`coreloss.maps.coherence`), and the sum of the spectra beside those bears it out
+    (`coreloss.maps.neighbours`).
 
     Parameters
     ----------
@@ -390,7 +398,7 @@ def _assembled(
         for number, row in enumerate(sums)
         if len(sums) > 1 and size[number] >= _LEAST_CLUSTER
     ]
-    chance, where = store.get("probability"), store.get("_where")
+    chance, beside_found = store.get("probability"), store.get("_beside")
     rows: list[dict[str, Any]] = []
     for place, column in enumerate(judged):
         symbol = bundle.elements[column]
@@ -401,7 +409,12 @@ def _assembled(
             (f"cluster {number + 1} ({size[number]} spectra)", proof.support(symbol))
             for number, proof in groups
         ]
-        places = [name for name, proof in said if proof.found]
+        mixed = {
+            name
+            for (name, support), (_, proof) in zip(said[1:], groups, strict=True)
+            if support.found and is_mixture(symbol, proof, [p for _, p in groups if p is not proof])
+        }
+        places = [name for name, proof in said if proof.found and name not in mixed]
         fraction = float(found.mean())
         seen = [name for name, proof in said if proof.network >= limit]
         if not (seen or found.any()):
@@ -413,10 +426,18 @@ def _assembled(
         reason = ""
         if not places:
             if enough and together:
-                own = np.asarray(where[:, place], dtype=float).sum(axis=0)
-                said.append(("pixels", identified(own).support(symbol)))
+                # where no pixel has a neighbour the whole is all there is to ask
+                about = np.asarray(beside_found[:, place], dtype=float).sum(axis=0)
+                near = identified(about) if about.any() else total
+                said.append(("pixels", near.support(symbol)))
                 if not said[-1][1].found:
-                    reason = said[-1][1].reason("the sum of its spectra")
+                    reason = said[-1][1].reason("the sum of the spectra beside its own")
+                elif is_mixture(symbol, near, [proof for _, proof in groups]):
+                    reason = (
+                        "mixtures of spectra without it explain the sum of those beside its own"
+                    )
+            elif mixed:
+                reason = f"mixtures of spectra without it explain {', '.join(sorted(mixed))}"
             elif seen:
                 name, proof = max(said, key=lambda item: item[1].network)
                 reason = proof.reason(f"the {name}" if name == "sum" else name)

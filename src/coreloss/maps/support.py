@@ -2,18 +2,18 @@
 
 Single spectra of an image are noisy, and what the network mistakes in one (Co for Ba, whose edges
 lie 2 eV apart) it mistakes in all like it, so that the wrong map is as coherent as the right one.
-In the sum of those spectra the noise is gone: there the network is asked again, and the joint fit
-of all candidates says whether the element explains anything that the others do not.
+In the sum of the spectra beside those (`coreloss.maps.neighbours`) the noise is gone: there the
+network is asked again, and the joint fit of all candidates says whether the element explains
+anything that the others do not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from coreloss.identification import Identification
 from coreloss.identification.evidence import gather
+from coreloss.identification.result import bridged
 
 __all__ = ["BORNE_OUT", "SIGNIFICANT", "Proof", "Support"]
 
@@ -79,9 +79,7 @@ class Proof:
         if result.evidence is None:
             return cls(result, {})
         likely = {s: e.network for s, e in result.evidence.elements.items()}
-        finite = np.isfinite(result.counts)
-        places = np.arange(finite.size)
-        counts = np.interp(places, places[finite], result.counts[finite])
+        counts = bridged(result.counts)
 
         def ratios(least: float) -> dict[str, float]:
             network = dict.fromkeys(result.probabilities, 0.0)

@@ -12,6 +12,10 @@ from coreloss.networks.packing import UNIT, pack_tightly
 
 __all__ = ["open_session", "run_network"]
 
+# Spectra at a time of a network that takes whole grids. The attention of the published vision
+# transformer needs 50 MB a spectrum: more of them are slower, and soon more than there is.
+_AT_ONCE = 16
+
 
 def open_session(path: str | Path, threads: int = 0) -> Any:
     """The network of a file, on the processor; ``threads`` 0 takes all.
@@ -35,8 +39,11 @@ def run_network(session: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32
     cannot be packed.
     """
     if len(session.get_inputs()) == 1:
-        out: NDArray[np.float32] = session.run(None, {"spectrum": inputs})[0]
-        return out
+        said = [
+            session.run(None, {"spectrum": inputs[begin : begin + _AT_ONCE]})[0]
+            for begin in range(0, max(len(inputs), 1), _AT_ONCE)
+        ]
+        return np.concatenate(said)
     n, channels, grid = inputs.shape
     if grid % UNIT:
         raise ValueError(f"a grid of {grid} channels is no multiple of {UNIT}")
@@ -50,5 +57,5 @@ def run_network(session: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32
         "unit": plan.unit,
         "source": plan.source,
     }
-    out = session.run(None, given)[0]
+    out: NDArray[np.float32] = session.run(None, given)[0]
     return out

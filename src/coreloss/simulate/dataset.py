@@ -316,7 +316,8 @@ def write_dataset(
         Receives a folder for each split and ``manifest.json``, which lists every complete
         file with its SHA-256.
     resume : bool
-        Go on in a folder that holds part of the same data set.
+        Go on in a folder that holds part of the same data set. Files that do not have the
+        checksum of the manifest any more are made anew.
     workers : int, optional
         Processes on this machine; as many as it has cores without it.
     scheduler : str, optional
@@ -336,7 +337,7 @@ def write_dataset(
     ValueError
         If it holds another one, or the recipe has no spectra of an element.
     """
-    from coreloss.simulate.workers import finished
+    from coreloss.simulate.workers import Progress, finished
 
     target = Path(folder)
     if not plan.jobs():
@@ -350,7 +351,13 @@ def write_dataset(
     for partial in target.glob("*/.*.partial"):
         partial.unlink()  # of a run that was killed
     files = manifest["files"]
-    missing = [job for job in plan.jobs() if not _complete(target, files, _name(*job))]
+    progress = Progress(sum(entry["spectra"] for entry in files.values()), quiet, " checked")
+    missing = []
+    for job in plan.jobs():
+        if not _complete(target, files, _name(*job)):
+            missing.append(job)
+        progress.add(files.get(_name(*job), {}).get("spectra", 0))
+    progress.end()
     made = {"files": 0, "spectra": 0}
     arguments = [(recipe, plan, split, symbol) for split, symbol in missing]
     counts = [getattr(plan, split) for split, _ in missing]
@@ -398,8 +405,12 @@ def _name(split: str, symbol: str) -> str:
 
 
 def _complete(folder: Path, files: dict[str, Any], name: str) -> bool:
+    """Whether a file is there as it was written; a disk may have damaged it since."""
     path = folder / name
-    return name in files and path.is_file() and path.stat().st_size == files[name]["bytes"]
+    if name not in files or not path.is_file() or path.stat().st_size != files[name]["bytes"]:
+        return False
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == files[name].get("sha256")
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -146,6 +146,10 @@ def draw(rng: np.random.Generator, n: int, recipe: SimulationRecipe, library: Ed
     jump = np.where(framed, _log_uniform(rng, *recipe.framed_jump_ratio, n), jump)
     log_counts = rng.uniform(*recipe.log_counts, n)
     log_counts = np.where(framed, rng.uniform(*recipe.framed_log_counts, n), log_counts)
+    thickness = rng.uniform(*recipe.thickness, n)
+    if recipe.thick_fraction > 0:
+        thick = rng.uniform(size=n) < recipe.thick_fraction
+        thickness = np.where(thick, rng.uniform(*recipe.thick, n), thickness)
     amplitude = (
         rng.choice(np.array(recipe.background_amplitude), size=n)
         if recipe.background_amplitude
@@ -164,7 +168,7 @@ def draw(rng: np.random.Generator, n: int, recipe: SimulationRecipe, library: Ed
         shift_ev=shift,
         stretch=stretch,
         zero_loss_fwhm_ev=rng.uniform(*recipe.zero_loss_fwhm_ev, n),
-        thickness=rng.uniform(*recipe.thickness, n),
+        thickness=thickness,
         tail_hwhm_ev=rng.uniform(*recipe.tail_hwhm_ev, n),
         exponent=rng.uniform(*recipe.background_exponent, n),
         curvature=rng.uniform(-recipe.background_curvature, recipe.background_curvature, n),

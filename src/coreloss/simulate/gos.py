@@ -31,6 +31,8 @@ from coreloss.simulate.structure import add_near_edge
 __all__ = ["plasmon_tail", "records", "simulate"]
 
 _CHUNK = 256
+# t/λ above which plural scattering leaves so little of a step that it counts for what is seen
+_BLURRED = 1.4
 
 
 def simulate(
@@ -49,12 +51,17 @@ def records(
     draws: Draws,
     rng: np.random.Generator,
     *,
+    library: EdgeLibrary | None = None,
     xp: Any = None,
     device: Any = None,
 ) -> SimulatedBatch:
-    """Records of samples whose parameters have been drawn; see `simulate`."""
+    """Records of samples whose parameters have been drawn; see `simulate`.
+
+    ``library`` stands in for the edge shapes that the recipe asks for; it has the same groups.
+    """
     namespace = _namespace(xp)
-    library = edge_library(recipe.edges == "major", recipe.measured_shapes)
+    if library is None:
+        library = edge_library(recipe.edges == "major", recipe.measured_shapes)
     variants = shape_variants(rng, recipe, library)
     variants = replace(
         variants,
@@ -120,20 +127,24 @@ def _chunk(
         if these.any():
             summed[put(rows[these], np.int64)] += shapes[put(np.nonzero(these)[0], np.int64)]
     if recipe.unlisted_fraction > 0:
-        summed = summed + _unlisted(rng, draws, recipe, put, n_grid) * shared
+        others, density = _unlisted(rng, draws, recipe, n_grid)
+        if others.size:
+            at = put(others, np.int64)
+            summed[at] += put(density) * shared[at]
     # shells below the edge table: in the record, but no sign of the element
     shallow = shallow_parts(xp, rng, variants, draws, n_grid, put) * shared
     response = low_loss(rng, draws, recipe)
-    scattered = convolve(xp, summed + shallow, put(response))
+    kernel = put(response)
+    scattered = convolve(xp, summed + shallow, kernel)
 
     # --- background under the reference edge
     reference = draws.reference
     has = reference >= 0
     onset = np.where(has, library.onset_ev[reference], 0.5 * (draws.start_ev + draws.end_ev))
-    step = _reference_height(xp, draws, rows, slots, element, weight, library, shared, onset)
+    step = _reference_height(xp, draws, rows, slots, element, weight, library, shared, onset, put)
     log_ratio = put(np.log(np.maximum(energies, 30.0))) - put(np.log(onset)[:, None])
     power = put(draws.exponent[:, None]) + put(draws.curvature[:, None] / np.log(10.0)) * log_ratio
-    level = put((step / draws.jump_ratio)[:, None])
+    level = xp.astype(step / put(draws.jump_ratio, np.float64), xp.float32)[:, None]
     background = level * xp.exp(-power * log_ratio)
     if recipe.plasmon_tail_fraction > 0:
         background = background * (1.0 + put(plasmon_tail(rng, draws, recipe, response, n_grid)))
@@ -171,9 +182,14 @@ def _chunk(
     record = record * inside
 
     # --- truth
+    seen = shapes
+    thick = np.nonzero(draws.thickness[rows] > _BLURRED)[0]
+    if thick.size:
+        seen, index = xp.asarray(shapes, copy=True), put(thick, np.int64)
+        seen[index] = convolve(xp, shapes[index], kernel[put(rows[thick], np.int64)])
     snr_slots = signal_to_noise(
         xp,
-        shapes,
+        seen,
         rows,
         slots,
         recipe.max_elements,
@@ -237,30 +253,35 @@ def plasmon_tail(
     energy = np.arange(loss.shape[1], dtype=np.float32)
     # to nothing at the end of the low loss that is simulated
     loss = loss * np.cos(0.5 * np.pi * np.clip((energy - 110.0) / 70.0, 0.0, 1.0)) ** 2
-    first = np.clip(draws.start_ev, 30.0, 140.0).astype(np.int64)
-    share = np.where(chosen, np.exp(rng.uniform(np.log(0.05), np.log(3.0), n)), 0.0)
-    at_start = np.maximum(loss[np.arange(n), first], 1e-6)
+    share = np.exp(rng.uniform(np.log(0.05), np.log(3.0), n))[chosen, None]
+    first = np.clip(draws.start_ev, 30.0, 140.0).astype(np.int64)[chosen]
+    loss = loss[chosen]
+    at_start = np.maximum(loss[np.arange(first.size), first], 1e-6)
     # over a power law that falls with energy, as the plasmons do only faster
-    ratio = loss / at_start[:, None] * (energy[None, :] / first[:, None]) ** draws.exponent[:, None]
+    fall = (energy[None, :] / first[:, None]) ** draws.exponent[chosen, None]
     width = min(n_grid, loss.shape[1])
-    tail[:, :width] = (share[:, None] * ratio)[:, :width]
+    tail[chosen, :width] = (share * (loss / at_start[:, None] * fall))[:, :width]
     return tail
 
 
 def _unlisted(
-    rng: np.random.Generator, draws: Draws, recipe: SimulationRecipe, put: Any, n_grid: int
-) -> Any:
-    """df/dE of an edge of no listed element, in a few of the records: saw-tooth or hump."""
+    rng: np.random.Generator, draws: Draws, recipe: SimulationRecipe, n_grid: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Records (m,) with an edge of no listed element, saw-tooth or hump, and its df/dE (m, n_grid).
+
+    They are a few of all; the others' random numbers are drawn and left unused.
+    """
     n = draws.start_ev.size
     energy = np.arange(n_grid, dtype=np.float32)[None, :]
     onset = rng.uniform(draws.start_ev + 10.0, draws.end_ev - 10.0)[:, None]
     rise = rng.uniform(1.0, 60.0, n)[:, None]
     decay = rng.uniform(2.0, 4.0, n)[:, None]
-    chosen = (rng.uniform(size=n) < recipe.unlisted_fraction)[:, None]
-    size = chosen * 10.0 ** rng.uniform(-4.0, -2.0, n)[:, None]
+    chosen = np.nonzero(rng.uniform(size=n) < recipe.unlisted_fraction)[0]
+    size = 10.0 ** rng.uniform(-4.0, -2.0, n)[:, None]
+    size, onset, rise, decay = (values[chosen] for values in (size, onset, rise, decay))
     excess = np.maximum(energy - onset, 0.0)
     shape = size * (1.0 - np.exp(-excess / rise)) * (onset / np.maximum(energy, 1.0)) ** decay
-    return put(shape)
+    return chosen, shape.astype(np.float32)
 
 
 def _reference_height(
@@ -273,8 +294,11 @@ def _reference_height(
     library: EdgeLibrary,
     shared: Any,
     onset: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    put: Any,
+) -> Any:
     """Height of the reference edge of each spectrum before fine structure, in spectrum units.
+
+    (n,) float64, where ``shared`` is: nothing waits for the device.
 
     Spectra without an edge in range get the height of a typical one.
     """
@@ -287,8 +311,13 @@ def _reference_height(
     group = reference[rows[mine]]
     height[rows[mine]] = library.height[group] * weight[mine, group] * amount
     channel = np.clip(np.rint(onset).astype(np.int64), 0, shared.shape[1] - 1)[:, None]
-    factor = xp.take_along_axis(shared, xp.asarray(channel, device=shared.device), axis=1)[:, 0]
-    return height * np.asarray(factor.tolist())
+    factor = xp.take_along_axis(shared, put(channel, np.int64), axis=1)[:, 0]
+    return put(height, np.float64) * xp.astype(factor, xp.float64)
+
+
+def _numpy(values: Any) -> NDArray[Any]:
+    """An array of any namespace and device in NumPy, in one transfer."""
+    return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
 
 
 def _labelled(
@@ -318,22 +347,23 @@ def _labelled(
     in_range = np.zeros((n, count), dtype=bool)
     in_range[spectrum, element[used]] = True
     snr = np.zeros((n, count), dtype=np.float32)
-    snr_used = np.asarray(snr_slots.tolist(), dtype=np.float32)
-    snr[rows, element] = snr_used[rows, slots]
+    snr[rows, element] = _numpy(snr_slots)[rows, slots]
     snr[~in_range] = 0.0
     present = in_range.copy()
     if recipe.labels == "detectable":
         present &= snr >= recipe.snr_present
 
-    def at(array: Any, row: NDArray[np.int64], channel: NDArray[np.int64]) -> NDArray[np.float64]:
+    def at(array: Any, row: NDArray[np.int64], channel: NDArray[np.int64]) -> Any:
         width = array.shape[1]
         index = xp.asarray(row * width + np.clip(channel, 0, width - 1), device=array.device)
-        return np.asarray(xp.take(xp.reshape(array, (-1,)), index, axis=0).tolist())
+        return xp.take(xp.reshape(array, (-1,)), index, axis=0)
 
     channel = np.rint(onset).astype(np.int64)
-    before = at(shapes, used, channel - 6)
-    step = np.maximum(at(shapes, used, channel + 10) - before, 0.0)
-    below = np.maximum(at(background, spectrum, channel), 1e-30)
+    places = ((shapes, used, channel - 6), (shapes, used, channel + 10))
+    heights = [at(*place) for place in (*places, (background, spectrum, channel))]
+    before, after, below = _numpy(xp.stack(heights)).astype(float)
+    step = np.maximum(after - before, 0.0)
+    below = np.maximum(below, 1e-30)
     return SimulatedBatch(
         counts=record,
         offset=(start + 0.5 * draws.dispersion_ev - draws.shift_ev) / draws.stretch,

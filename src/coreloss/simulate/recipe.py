@@ -29,8 +29,8 @@ T = TypeVar("T")
 class SimulationRecipe:
     """Parameters of ``simulate``; a pair is the range of a uniform draw unless said otherwise.
 
-    The defaults are those of the recipe ``default`` but for ``framed_fraction`` and
-    ``substance_fraction``. The recipe
+    The defaults are those of the recipe ``default`` but for ``framed_fraction``,
+    ``substance_fraction``, ``thick_fraction`` and ``offset_fraction``. The recipe
     ``annys2023`` sets those of Annys et al. 2023, Table 1.
     """
 
@@ -88,6 +88,9 @@ class SimulationRecipe:
     integer_plasmons: bool = False
     plasmons: tuple[int, int] = (1, 4)
     thickness: Range = (0.05, 1.4)
+    #: fraction of records of specimens too thick for the method, and their t/λ
+    thick_fraction: float = 0.0
+    thick: Range = (1.4, 3.0)
     #: half width of the Lorentzian tails of the detector's point spread [eV]
     tail_hwhm_ev: Range = (0.1, 0.8)
 

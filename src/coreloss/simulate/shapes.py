@@ -85,9 +85,9 @@ def shape_variants(
             for index, name in zip(library.element, library.name, strict=True)
         ]
     )
-    weight = np.exp(recipe.subshell_spread * rng.standard_normal(size))
+    weight = np.exp(recipe.subshell_spread * _deviations(rng, size))
     spread = np.where(delayed, recipe.delayed_spread, recipe.shape_spread)
-    stretch = np.exp(spread * rng.standard_normal(size))
+    stretch = np.exp(spread * _deviations(rng, size))
     moved = np.rint(rng.normal(0.0, recipe.edge_shift_ev, size)).astype(np.int64)
     places = np.arange(n_groups) if recipe.integer_shifts else library.element
     table = np.zeros((size[0], int(places.max()) + 1, N_GRID + 2 * _PAD), dtype=np.float32)
@@ -112,19 +112,31 @@ def shape_variants(
         if _APART_EV < gap < shape.size and not resonant:
             partner = library.partner[group, first:]
             parts = [(0, shape - partner), (gap, partner[gap:])]
-        for variant in range(size[0]):
-            ratio = library.collected[variant // each, group].astype(np.float32)
-            shaped = shape
-            if not resonant:
-                shaped = np.zeros_like(shape)
-                for from_ev, values in parts:
-                    excess = energy[: values.size] / np.float32(stretch[variant, group])
-                    shaped[from_ev:] += np.interp(excess, energy[: values.size], values)
-                shaped *= ratio[at] + part[: shape.size] * (ratio[at + 1] - ratio[at])
-            begin = _PAD + first + moved[variant, group]
-            row = table[variant, places[group], begin : begin + shaped.size]
-            row += weight[variant, group] * shaped[: row.size]
+        # all variants at once: a call for each would cost more than its work
+        shaped = np.broadcast_to(shape, (size[0], shape.size))
+        if not resonant:
+            shaped = np.zeros((size[0], shape.size), dtype=shape.dtype)
+            for from_ev, values in parts:
+                excess = energy[: values.size] / stretch[:, group].astype(np.float32)[:, None]
+                found = np.interp(excess.reshape(-1), energy[: values.size], values)
+                shaped[:, from_ev:] += found.reshape(excess.shape)
+            ratio = library.collected[:, group].astype(np.float32)
+            near = ratio[:, at]
+            ratio = near + part[: shape.size] * (ratio[:, at + 1] - near)
+            shaped *= np.repeat(ratio, each, axis=0)
+        weighted = weight[:, group][:, None] * shaped
+        for variant, begin in enumerate((_PAD + first + moved[:, group]).tolist()):
+            row = table[variant, places[group], begin : begin + shape.size]
+            row += weighted[variant, : row.size]
     return ShapeVariants(table, moved, weight, *_shallow_variants(rng, recipe, library))
+
+
+def _deviations(rng: np.random.Generator, size: tuple[int, ...]) -> NDArray[np.float64]:
+    """Deviations of unit variance, of which more than of Gaussian ones are large.
+
+    Theory is wrong by much for a few shells rather than by the same for all.
+    """
+    return np.clip(rng.standard_t(4.0, size) / np.sqrt(2.0), -4.0, 4.0)
 
 
 def _shallow_variants(
@@ -141,8 +153,8 @@ def _shallow_variants(
     out = np.zeros((_SHALLOW, *rows.shape), dtype=np.float32)
     if rows.size:
         energy = np.arange(N_GRID, dtype=np.float32)
-        weight = np.exp(recipe.subshell_spread * rng.standard_normal(out.shape[:2]))
-        stretch = np.exp(0.5 * recipe.shape_spread * rng.standard_normal(out.shape[:2]))
+        weight = np.exp(recipe.subshell_spread * _deviations(rng, out.shape[:2]))
+        stretch = np.exp(0.5 * recipe.shape_spread * _deviations(rng, out.shape[:2]))
         for variant, index in np.ndindex(*out.shape[:2]):
             at = energy / np.float32(stretch[variant, index])
             out[variant, index] = weight[variant, index] * np.interp(at, energy, rows[index])

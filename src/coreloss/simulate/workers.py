@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-__all__ = ["finished"]
+__all__ = ["Progress", "finished"]
 
 
 def finished(
@@ -47,7 +47,7 @@ def finished(
     ImportError, ValueError
         Without dask.distributed, or where no scheduler answers.
     """
-    progress = _Progress(sum(counts), quiet)
+    progress = Progress(sum(counts), quiet)
     number = workers or os.cpu_count() or 1
     if not arguments:
         return
@@ -128,25 +128,37 @@ def _on_cluster(
             yield done, content
 
 
-class _Progress:
-    """A line with rate and time left, where a terminal shows it."""
+class Progress:
+    """A line with rate and time left, where a terminal shows it.
 
-    def __init__(self, total: int, quiet: bool) -> None:
-        self.total, self.done = total, 0
+    Parameters
+    ----------
+    total : int
+        Spectra.
+    quiet : bool
+        Nothing is shown.
+    what : str
+        Follows the word spectra.
+    """
+
+    def __init__(self, total: int, quiet: bool, what: str = "") -> None:
+        self.total, self.done, self.what = total, 0, what
         self.begun = time.monotonic()
         self.shown = not quiet and sys.stderr.isatty()
 
     def add(self, number: int) -> None:
+        """Some more are done."""
         self.done += number
         if self.shown:
             rate = self.done / max(time.monotonic() - self.begun, 1e-9)
             left = (self.total - self.done) / max(rate, 1e-9) / 60.0
             sys.stderr.write(
-                f"\r{self.done:,} of {self.total:,} spectra  {rate:.0f} spectra/s  "
+                f"\r{self.done:,} of {self.total:,} spectra{self.what}  {rate:.0f} spectra/s  "
                 f"{left:.1f} min left   "
             )
             sys.stderr.flush()
 
     def end(self) -> None:
+        """Leave the line."""
         if self.shown and self.done:
             sys.stderr.write("\n")
