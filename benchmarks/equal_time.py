@@ -42,6 +42,8 @@ def recipe_text(network: str, spectra: int) -> str:
         "schedule": '"cosine"',
         "warm_up": min(20_000, spectra // 10),
         "validate_every": max(spectra // 8 // NETWORKS[network], 1) * NETWORKS[network],
+        # only where a slice ends, so that what a kill loses is neither learnt nor counted
+        "checkpoint_seconds": 1e9,
     }
     for key, value in changes.items():
         if re.search(rf"^{key} = ", text, flags=re.MULTILINE):

@@ -108,7 +108,6 @@ WIDER: dict[str, Any] = {
 }
 #: Records as far from the recipe again, at the limit of what a laboratory may record.
 FARTHER: dict[str, Any] = {
-    **WIDER,
     "thickness": (1.0, 2.0),
     "background_exponent": (1.0, 6.5),
     "background_curvature": 1.5,
