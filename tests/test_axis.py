@@ -21,8 +21,10 @@ from coreloss.identification.axis import (
     estimate_axis,
     parse_axis,
 )
+from coreloss.identification.candidates import CandidateSet
 from coreloss.identification.physics import columns_of
-from coreloss.identification.positions import FoundEdge, found_edges
+from coreloss.identification.positions import FoundEdge, distinct, found_edges
+from coreloss.identification.predict import _seen
 from coreloss.simulate import load_recipe, simulate_sample
 
 #: edges where the table has them (those of substances begin where their structure does), and no
@@ -131,19 +133,76 @@ def _reading(shift: float, error: float, used: tuple[str, ...], probability: flo
     return Reading(shift, 1.0, error, ("Fe",), (), used, np.zeros(19), probability)
 
 
-def test_one_edge_alone_corrects_nothing_near_home() -> None:
-    alone = decided([_reading(9.0, 1.0, ("Fe L2,3 at 699.0 eV",), 1.0)], 0.6)
+def test_one_edge_alone_corrects_nothing_that_chemistry_may_do() -> None:
+    alone = decided([_reading(6.0, 1.0, ("Fe L2,3 at 702.0 eV",), 1.0)], 0.6)
     assert not alone.corrected
     assert "one edge cannot tell" in alone.sentence()
-    two = decided([_reading(9.0, 1.0, ("Fe L2,3 at 699.0 eV", "O K at 523.0 eV"), 1.0)], 0.6)
-    assert two.shift_ev == 9.0
+    two = decided([_reading(6.0, 1.0, ("Fe L2,3 at 702.0 eV", "O K at 526.0 eV"), 1.0)], 0.6)
+    assert two.shift_ev == 6.0
+    far = ("Fe L2,3 at 694.0 eV",)
+    sure = decided([_reading(14.0, 1.0, far, 0.8)], 0.6)
+    assert sure.shift_ev == 14.0
+    assert "Fe L2,3 at 694.0 eV alone, farther off than chemistry" in sure.sentence()
+    assert not decided([_reading(14.0, 6.0, far, 0.8)], 0.6).corrected
+    assert not decided([_reading(14.0, 1.0, far, 0.65)], 0.6).corrected
+
+
+def test_edges_of_elements_that_are_not_there_say_nothing_of_the_axis() -> None:
+    used = ("O K at 532.1 eV", "C K at 284.2 eV")
+    home = decided([_reading(0.4, 0.9, used, 1.0)], 0.6)
+    assert home.symbols == {"O", "C"}
+    assert home.without(()) is home
+    oxygen = home.without({"C"})
+    assert oxygen.evidence == used[:1]
+    assert oxygen.measured_ev == home.measured_ev
+    none = home.without({"C", "O"})
+    assert "no edge tells" in none.sentence()
+    assert none.to_dict()["measured_ev"] is None
+    moved = decided([_reading(9.0, 1.0, used, 1.0)], 0.6)
+    assert moved.without({"C"}) is moved
+
+
+def test_the_answer_and_its_axis_agree_on_what_is_there(
+    step_bundle: Path, oxygen: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hardly seems to be there is no evidence; in a batch, in none of the spectra."""
+    home = decided([_reading(0.4, 0.9, ("O K at 532.1 eV", "Ti L2,3 at 455.9 eV"), 1.0)], 0.6)
+    monkeypatch.setattr("coreloss.identification.predict.estimate_axis", lambda *_, **__: home)
+    energy, counts = oxygen
+    bare = 4e5 * (energy / 430.0) ** -3
+    for given in (counts, np.stack([bare, counts])):
+        results = coreloss.identify(given, energy, model=step_bundle, axis_mode="auto")
+        for result in results if isinstance(results, list) else [results]:
+            assert result.axis_estimate is not None
+            assert result.axis_estimate.symbols == {"O"}
+
+
+def test_rivals_of_which_one_is_there_are_seen() -> None:
+    """Each is improbable by itself, and yet it is one of their edges that was measured."""
+    result = coreloss.Identification(
+        {"Dy": 0.29, "Ho": 0.26, "Er": 0.26, "O": 0.29}, 0.5, "a model",
+        EnergyAxis(100.0, 1.0, 150), np.ones(150), frozenset({"Dy", "Ho", "Er", "O"}),
+        sets=(CandidateSet(("Dy", "Ho", "Er"), (0.4, 0.3, 0.3), 0.97),),
+    )  # fmt: skip
+    assert [_seen(s, [result]) for s in ("Dy", "Ho", "Er", "O")] == [True, True, True, False]
+
+
+def test_one_giant_resonance_is_not_the_edges_of_two_elements() -> None:
+    narrow, wide = EnergyAxis(100.0, 1.0, 150), EnergyAxis(100.0, 1.0, 1500)
+    assert distinct(["Ho", "Dy", "O"], narrow) == ("Ho", "O")
+    assert distinct(["Dy", "Ho"], narrow) == ("Dy",)
+    # as far apart as La and Ho, or told apart by M4,5
+    assert distinct(["La", "Ho"], narrow) == ("La", "Ho")
+    assert distinct(["Ho", "Dy", "O"], wide) == ("Ho", "Dy", "O")
+    # sharp edges lie near each other and are two all the same
+    assert distinct(["V", "O", "Cr"], EnergyAxis(480.0, 1.0, 200)) == ("V", "O", "Cr")
 
 
 def test_one_edge_suffices_where_another_element_is_seen() -> None:
     one = ("Fe L2,3 at 699.0 eV",)
-    seen = Reading(9.0, 1.0, 2.5, ("Fe", "O"), (), one, np.zeros(19), 1.0)
-    assert decided([seen], 0.6).shift_ev == 9.0
-    vague = Reading(9.0, 1.0, 3.5, ("Fe", "O"), (), one, np.zeros(19), 1.0)
+    seen = Reading(7.5, 1.0, 2.3, ("Fe", "O"), (), one, np.zeros(19), 1.0)
+    assert decided([seen], 0.6).shift_ev == 7.5
+    vague = Reading(7.5, 1.0, 2.7, ("Fe", "O"), (), one, np.zeros(19), 1.0)
     assert not decided([vague], 0.6).corrected
 
 

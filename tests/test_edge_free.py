@@ -10,8 +10,10 @@ import pytest
 import coreloss
 from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis
+from coreloss.identification.boosted import BoostedTrees
 from coreloss.identification.edge_free import (
     EDGE_FEATURES,
+    FOR_EDGES,
     SHOWN,
     Likeliest,
     edge_features,
@@ -20,14 +22,16 @@ from coreloss.identification.edge_free import (
     step_of_gain,
 )
 from coreloss.identification.evidence import Evidence, gather
-from coreloss.identification.judgement import judgement
+from coreloss.identification.judgement import edge_trees
 from coreloss.identification.physics import binned, columns_of
 from coreloss.identification.result import Identification
 from coreloss.identification.spikes import without_spikes
 from coreloss.simulate import simulate_sample
 
 AXIS = EnergyAxis(430.0, 1.0, 300)
-WEIGHTS = np.array(judgement()["edge"])
+# no trees: every record shows an edge
+NODES, VALUES = np.zeros((0, 1), dtype=np.int64), np.zeros((0, 1))
+SURE = BoostedTrees(30.0, NODES, VALUES, NODES, NODES, VALUES)
 
 
 def _background(seed: int = 4) -> np.ndarray:
@@ -53,14 +57,14 @@ def test_a_step_of_gain_explains_itself_and_not_an_edge() -> None:
     assert step_of_gain(step) @ step_of_gain(step) == pytest.approx(1.0)
     assert step.basis.T @ step_of_gain(step) == pytest.approx(0.0, abs=1e-9)
     place = EDGE_FEATURES.index("edges against a step of gain")
-    oxygen_likely = Likeliest(0.7, 0.0, 0.0, 532.0)
-    assert edge_features(step, oxygen, oxygen_likely)[place] < 0.0
+    oxygen_likely = Likeliest(0.7, 0.7, 0.0, 532.0, 2.0, 0.2)
+    assert edge_features(step, oxygen, oxygen_likely, 0.0)[place] < 0.0
     counts, axis = _oxide()
     both = [*columns_of("Ti"), *oxygen]
-    found = edge_features(binned(counts, axis), both, oxygen_likely)
+    found = edge_features(binned(counts, axis), both, oxygen_likely, 0.0)
     assert found[place] > 2.0
     # a detector's unit of counts tells nothing
-    other = edge_features(binned(2.5e-4 * counts, axis), both, oxygen_likely)
+    other = edge_features(binned(2.5e-4 * counts, axis), both, oxygen_likely, 0.0)
     assert other == pytest.approx(found, abs=1e-6)
 
 
@@ -68,29 +72,52 @@ def test_records_with_edges_are_told_from_those_without() -> None:
     joined = _background()
     joined[120:] *= 1.2
     counts, axis = _oxide()
+    trees = edge_trees()
     # the network is surer of such edges than of a step
-    both = Likeliest(0.97, 0.9, 0.0, 456.0)
-    edge = edge_probability(
-        edge_features(binned(counts, axis), [*columns_of("Ti"), *columns_of("O")], both), WEIGHTS
-    )
-    alone = Likeliest(0.7, 0.0, 0.0, 532.0)
-    step = edge_probability(edge_features(binned(joined, AXIS), columns_of("O"), alone), WEIGHTS)
-    missing = Likeliest(0.7, 0.0, 1.0, 532.0)
-    none = edge_probability(edge_features(binned(_background(), AXIS), (), missing), WEIGHTS)
-    assert WEIGHTS.shape == (1 + len(EDGE_FEATURES),)
+    both = Likeliest(0.97, 0.97, 0.9, 456.0, 5.0, 0.5)
+    oxide = [*columns_of("Ti"), *columns_of("O")]
+    edge = edge_probability(edge_features(binned(counts, axis), oxide, both, 2.0), trees)
+    alone = Likeliest(0.7, 0.7, 0.0, 532.0, 2.0, 0.2)
+    step = edge_probability(edge_features(binned(joined, AXIS), columns_of("O"), alone, 2.0), trees)
+    missing = Likeliest(0.7, 0.7, 0.0, 532.0, 2.0, 0.2)
+    none = edge_probability(edge_features(binned(_background(), AXIS), (), missing, 2.0), trees)
     assert step < 0.5 < edge
     assert none < edge
+
+
+def test_trees_add_the_leaf_that_features_fall_into() -> None:
+    # the first asks for feature 1, then for feature 0; the second is a leaf
+    trees = BoostedTrees(
+        0.5,
+        np.array([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]),
+        np.array([[2.0, -1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]),
+        np.array([[1, 3, 2, 3, 4], [0, 1, 2, 3, 4]]),
+        np.array([[2, 4, 2, 3, 4], [0, 1, 2, 3, 4]]),
+        np.array([[0.0, 0.0, 10.0, 20.0, 30.0], [0.25, 0.0, 0.0, 0.0, 0.0]]),
+    )
+    for features, leaf in (((-1.0, 2.0), 20.0), ((0.0, 2.0), 30.0), ((-1.0, 2.1), 10.0)):
+        assert trees.log_odds(np.array(features)) == pytest.approx(0.75 + leaf)
+
+
+def test_what_speaks_for_an_edge_never_makes_it_less_probable() -> None:
+    trees = edge_trees()
+    assert trees.feature.max() < len(EDGE_FEATURES)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        features = rng.normal(0.0, 3.0, len(EDGE_FEATURES))
+        more = features.copy()
+        more[: len(FOR_EDGES)] += rng.exponential(2.0, len(FOR_EDGES))
+        assert trees.log_odds(more) >= trees.log_odds(features) - 1e-9
 
 
 def test_nothing_is_named_where_no_edge_is_likely() -> None:
     joined = _background()
     joined[120:] *= 1.2
     network = {symbol: 0.75 if symbol == "O" else 0.001 for symbol in ELEMENTS}
-    sure = np.array([30.0] + [0.0] * len(EDGE_FEATURES))
     every = frozenset(ELEMENTS)
     limit = 0.3
     proof = gather(joined, AXIS, network, every, limit)
-    alone = gather(joined, AXIS, network, every, limit, edge_weights=sure)
+    alone = gather(joined, AXIS, network, every, limit, trees=SURE)
     oxygen = proof.elements["O"].probability
     assert 0.0 < proof.edge < 0.5 < alone.edge
     assert oxygen == pytest.approx(alone.elements["O"].probability)

@@ -181,7 +181,7 @@ def test_dead_saturated_and_nan_pixels_are_left_out(step_bundle: Path) -> None:
     assert (maps.state[3] == 1).all()
     assert np.isnan(maps.probabilities[3]).all()
     assert any("14 of 96 spectra hold no counts" in note for note in maps.notes)
-    assert any("1 of 96 spectra are saturated" in note for note in maps.notes)
+    assert any("1 of 96 spectra is saturated" in note for note in maps.notes)
     with pytest.raises(ValueError, match="none of its 96 spectra is usable"):
         element_maps(Spectra(np.zeros((8, 12, 360)), AXIS), model=step_bundle)
 

@@ -34,6 +34,12 @@ def test_neighbours_are_counted_and_not_the_pixel_itself() -> None:
     assert beside(found[:, 0, 0]).sum() == 0
 
 
+def test_data_without_a_positive_mean_tell_no_noise() -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(100.0, (12, 40)) - 1000.0
+    assert unshared_step(counts, (3, 4), np.ones(12, dtype=bool)) == 1
+
+
 def test_selected_noise_shows_in_the_own_sum_and_not_beside() -> None:
     """Pixels chosen for a high count in some channels: the choice is gone in their neighbours."""
     rng = np.random.default_rng(0)

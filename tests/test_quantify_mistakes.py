@@ -73,6 +73,10 @@ def test_one_symbol_is_one_element() -> None:
         ({"background": 0}, "a background of 0 power laws"),
         ({"background": -1}, "give at least 1"),
         ({"window_ev": (np.nan, 700.0)}, "give two energies"),
+        ({"shift_ev": np.nan}, "cannot be put to nan eV"),
+        ({"stretch": 0.0}, "a positive stretch"),
+        ({"least_fraction": 2.0}, "must lie between 0 and 1"),
+        ({"beam_intensity": -1.0}, "beam intensity is -1.0 counts"),
         ({"bin": 2.5}, r"cannot bin by 2\.5; the image has 8 × 12 pixels"),
     ],
 )

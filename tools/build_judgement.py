@@ -1,15 +1,15 @@
-"""Fits the small models in data/judgement.json on simulated spectra.
+"""Fits the small models in data/judgement.json and data/edge_trees.npz on simulated spectra.
 
-Run: python tools/build_judgement.py [--model NAME] [--spectra 1200] [--out judgement.json]
-     [--sets]
+Run: python tools/build_judgement.py [--model NAME] [--spectra 1000] [--out FOLDER]
+     [--only {edges,sets}]
 
 All on newly simulated records and nothing else: how clear answers rank energy axes
 (conditional logit, coarse grid), how edges rank the readings that are left (conditional logit),
 how the joint fit corrects the network's odds (logistic regression, shrunk to no correction),
-whether a record shows an edge at all (logistic regression, its intercept set by the false
-alarms), which share of the probability may lie ahead of a set's last member for 95 % coverage,
-how probable it is that any member is there (logistic regression), and from where on sets cover
-the truth in 95 %, in records far beyond the recipe as well.
+whether a record shows an edge at all (boosted trees, their base set by the false alarms on
+records left out), which share of the probability may lie ahead of a set's last member for 95 %
+coverage, how probable it is that any member is there (logistic regression), and from where on
+sets cover the truth in 95 %, in records far beyond the recipe as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis
@@ -37,16 +39,18 @@ from coreloss.identification.axis import (
     readings,
     scanned,
 )
+from coreloss.identification.boosted import BoostedTrees
 from coreloss.identification.candidates import (
+    likeliest_readings,
     members,
     others_of,
     rival_groups,
     set_features,
     weight_ahead,
 )
-from coreloss.identification.edge_free import EDGE_FEATURES
+from coreloss.identification.edge_free import EDGE_FEATURES, FOR_EDGES
 from coreloss.identification.evidence import FEATURES, Evidence, combined, features_of, gather
-from coreloss.identification.judgement import judgement
+from coreloss.identification.judgement import edge_trees, judgement
 from coreloss.identification.predict import levelled
 from coreloss.identification.result import covers
 from coreloss.simulate import SimulatedBatch, SimulationRecipe, load_recipe, simulate
@@ -54,13 +58,16 @@ from coreloss.simulate.draws import draw
 from coreloss.simulate.gos import records
 from coreloss.simulate.library import edge_library
 
-OUT = Path(__file__).parents[1] / "src" / "coreloss" / "data" / "judgement.json"
+OUT = Path(__file__).parents[1] / "src" / "coreloss" / "data"
 SEED = 940_000_000  # apart from training's, validation's and the tests'
 BLOCK = 2048
 COVERAGE = 0.95
 # of backgrounds that may get an element, and of ordinary answers that this may cost
-FALSE_ALARMS = 0.0033
+FALSE_ALARMS = 0.0036
 LOST = 0.025
+# records of the recipe, and backgrounds with each fault, for every spectrum asked for
+ORDINARY, FAULTY = 20, 50
+TREES, LEAVES, LEARNING_RATE, LEAST_LEAF = 200, 8, 0.08, 30
 # inverse variance of what the fit adds to the network's log odds, for one standard deviation of
 # a feature; the fit tells little that the network does not know, and a few hundred records more
 # by chance than that
@@ -71,8 +78,9 @@ AIMED_AT = 0.955
 ROUGHLY = 0.5
 # network probability below which nothing comes of a record
 LOOKED_AT_RECORD = 0.15
-# weights by which every record shows an edge
-EDGE_CERTAIN = np.array([30.0] + [0.0] * len(EDGE_FEATURES))
+# no trees, by which every record shows an edge
+NO_NODES, NO_VALUES = np.zeros((0, 1), np.int64), np.zeros((0, 1))
+SURE = BoostedTrees(30.0, NO_NODES, NO_VALUES, NO_NODES, NO_NODES, NO_VALUES)
 #: Edge-free records: as they come, and each kind of fault on every one.
 FAULTS: tuple[dict[str, Any], ...] = (
     {},
@@ -103,7 +111,7 @@ WIDER: dict[str, Any] = {
     "shape_spread": 0.15,
     "gain_noise": (0.0, 0.015),
     "readout_noise": (2.0, 9.0),
-    "offset_fraction": 0.2,
+    "offset_fraction": 0.35,
     "baseline_fraction": 0.12,
 }
 #: Records as far from the recipe again, at the limit of what a laboratory may record.
@@ -118,7 +126,7 @@ FARTHER: dict[str, Any] = {
     "shape_spread": 0.22,
     "gain_noise": (0.008, 0.025),
     "readout_noise": (5.0, 14.0),
-    "offset_fraction": 0.4,
+    "offset_fraction": 0.5,
     "baseline_fraction": 0.25,
 }
 
@@ -233,9 +241,20 @@ class Case:
     judged: frozenset[str]
     present: frozenset[str]
 
-    def evidence(self, limit: float, combine: Floats, edge: Floats) -> Evidence:
-        """Of the fit, by weights not yet in the file."""
-        return gather(self.counts, self.axis, self.network, self.judged, limit, combine, edge)
+    def evidence(self, limit: float, combine: Floats, trees: BoostedTrees = SURE) -> Evidence:
+        """Of the fit, by models not yet in the files."""
+        return gather(self.counts, self.axis, self.network, self.judged, limit, combine, trees)
+
+    def joined(self, proof: Evidence) -> dict[str, float]:
+        """Probabilities of network and fit."""
+        return self.network | {s: e.probability for s, e in proof.elements.items()}
+
+    def named(self, proof: Evidence, limit: float) -> set[str]:
+        """Elements that an answer names where an edge is there at all."""
+        values = self.joined(proof)
+        groups = rival_groups(values, self.judged, self.axis)
+        likeliest = {group.members[0] for group in likeliest_readings(values, groups, limit)}
+        return {s for s in self.judged if values[s] >= limit} | likeliest
 
 
 def cases(bundle: ModelBundle, recipe: SimulationRecipe, n: int, seed: int) -> Iterator[Case]:
@@ -270,7 +289,7 @@ def fit_probabilities(bundle: ModelBundle, n: int) -> Floats:
     features, truth, network_only = [], [], []
     identity = np.eye(1 + len(FEATURES))[1]
     for case in cases(bundle, load_recipe("default"), n, SEED + 1_000_000):
-        proof = case.evidence(bundle.threshold, identity, EDGE_CERTAIN)
+        proof = case.evidence(bundle.threshold, identity)
         for symbol, element in proof.elements.items():
             features.append(
                 features_of(element.network, element.likelihood_ratio, list(element.edges))
@@ -321,26 +340,27 @@ def logistic(x: Floats, y: NDArray[np.bool_], weight: Floats) -> Floats:
     return np.concatenate([fit.intercept_, fit.coef_[0] / scale])
 
 
-def fit_edges(bundle: ModelBundle, n: int, combine: Floats) -> Floats:
-    """Weights that tell records with an edge from backgrounds with faults of a detector.
+def fit_edges(bundle: ModelBundle, n: int, combine: Floats) -> BoostedTrees:
+    """Trees that tell records with an edge from backgrounds with faults of a detector.
 
     Of records that would get an element: right answers against backgrounds, which weigh the
-    same together. The intercept is then lowered until at most ``FALSE_ALARMS`` of the
-    backgrounds get an element, or ``LOST`` of the ordinary records would lose their right answer.
+    same together. The base is then lowered until at most ``FALSE_ALARMS`` of the backgrounds
+    get an element, or ``LOST`` of the ordinary records would lose their right answer, each
+    record being judged by trees that were fitted on others.
     """
     default = load_recipe("default")
     limit = bundle.threshold
     bare = replace(default, empty_fraction=1.0, unlisted_fraction=0.0)
-    sources = [(default, 3 * n, SEED + 2_000_000)] + [
-        (replace(bare, **faults), 3 * n, SEED + 3_000_000) for faults in FAULTS
+    sources = [(default, ORDINARY * n, SEED + 2_000_000)] + [
+        (replace(bare, **faults), FAULTY * n, SEED + 10_000_000) for faults in FAULTS
     ]
     features, rows, right = [], [], 0
     for number, (recipe, size, seed) in enumerate(sources):
-        for case in cases(bundle, recipe, size, seed + 100_000 * number):
+        for case in cases(bundle, recipe, size, seed + 1_000_000 * number):
             found: set[str] = set()
             if max((case.network[s] for s in case.judged), default=0.0) >= LOOKED_AT_RECORD:
-                proof = case.evidence(limit, combine, EDGE_CERTAIN)
-                found = {s for s, e in proof.elements.items() if e.probability >= limit}
+                proof = case.evidence(limit, combine)
+                found = case.named(proof, limit)
             right += number == 0 and found == case.present
             if found:
                 features.append(proof.edge_features)
@@ -350,10 +370,28 @@ def fit_edges(bundle: ModelBundle, n: int, combine: Floats) -> Floats:
     bare_row, worth = np.array([b for b, _ in rows]), np.array([int(w) for _, w in rows])
     told = bare_row | (worth > 0)
     share = np.where(bare_row, (told & ~bare_row).sum() / bare_row.sum(), 1.0)
-    weights = logistic(x[told], ~bare_row[told], share[told])
-    score = weights[0] + x @ weights[1:]
+    model = HistGradientBoostingClassifier(
+        max_iter=TREES,
+        max_leaf_nodes=LEAVES,
+        learning_rate=LEARNING_RATE,
+        min_samples_leaf=LEAST_LEAF,
+        l2_regularization=5.0,
+        monotonic_cst=[int(name in FOR_EDGES) for name in EDGE_FEATURES],
+        random_state=0,
+    )
+    fitted = model.fit(x[told], ~bare_row[told], sample_weight=share[told])
+    score = np.asarray(fitted.decision_function(x))
+    # those that were told from others' trees, the rest were told by none
+    score[told] = cross_val_predict(
+        model,
+        x[told],
+        ~bare_row[told],
+        cv=StratifiedKFold(5, shuffle=True, random_state=0),
+        method="decision_function",
+        params={"sample_weight": share[told]},
+    )
     order = np.argsort(score)
-    ordinary, backgrounds = 3 * n, 3 * n * len(FAULTS)
+    ordinary, backgrounds = ORDINARY * n, FAULTY * n * len(FAULTS)
     alarms = (bare_row.sum() - np.cumsum(bare_row[order])) / backgrounds
     lost = np.cumsum(np.where(bare_row, 0, worth)[order]) / ordinary
     print(f"without the record's edges: exact {right / ordinary:.4f}, "
@@ -364,7 +402,45 @@ def fit_edges(bundle: ModelBundle, n: int, combine: Floats) -> Floats:
     stop = int(np.argmax((alarms <= FALSE_ALARMS) | (lost > LOST)))
     cut = float(score[order[stop : stop + 2]].mean())
     print(f"chosen: exact {right / ordinary - lost[stop]:.4f}, false alarms {alarms[stop]:.4f}")
-    return np.asarray(weights - cut * np.eye(weights.size)[0])
+    trees = trees_of(fitted)
+    trees = replace(trees, base=trees.base - cut)
+    ours = np.array([trees.log_odds(row) for row in x[:1000]])
+    np.testing.assert_allclose(ours, fitted.decision_function(x[:1000]) - cut, atol=1e-3)
+    return trees
+
+
+def trees_of(fitted: HistGradientBoostingClassifier) -> BoostedTrees:
+    """What scikit-learn fitted, as arrays of one shape; trees with fewer nodes are filled up."""
+    trees = [stage[0].nodes for stage in fitted._predictors]
+    shape = (len(trees), max(nodes.size for nodes in trees))
+    own = np.arange(shape[1])
+    left, right = np.tile(own, (shape[0], 1)), np.tile(own, (shape[0], 1))
+    feature, threshold, value = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+    for tree, nodes in enumerate(trees):
+        inner = np.flatnonzero(nodes["is_leaf"] == 0)
+        feature[tree, inner] = nodes["feature_idx"][inner]
+        threshold[tree, inner] = nodes["num_threshold"][inner]
+        left[tree, inner], right[tree, inner] = nodes["left"][inner], nodes["right"][inner]
+        value[tree, : nodes.size] = nodes["value"]
+    return BoostedTrees(
+        float(np.ravel(fitted._baseline_prediction)[0]), feature, threshold, left, right, value
+    )
+
+
+def save_trees(trees: BoostedTrees, path: Path) -> None:
+    """In as few bytes as hold them."""
+    arrays = {
+        "base": np.float32(trees.base),
+        "feature": trees.feature.astype(np.int8),
+        "threshold": trees.threshold.astype(np.float32),
+        "left": trees.left.astype(np.int8),
+        "right": trees.right.astype(np.int8),
+        "value": trees.value.astype(np.float32),
+    }
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(partial, path)
 
 
 @dataclass(frozen=True)
@@ -377,7 +453,12 @@ class Group:
 
 
 def groups_of(
-    bundle: ModelBundle, recipe: SimulationRecipe, n: int, seed: int, combine: Floats, edge: Floats
+    bundle: ModelBundle,
+    recipe: SimulationRecipe,
+    n: int,
+    seed: int,
+    combine: Floats,
+    trees: BoostedTrees,
 ) -> list[Group]:
     """The groups of rivals in n records of a recipe of which one may well be there."""
     out = []
@@ -388,10 +469,10 @@ def groups_of(
         )
         if not any(1.0 - np.prod(1.0 - p) >= ROUGHLY for p in rough):
             continue
-        proof = case.evidence(bundle.threshold, combine, edge)
+        proof = case.evidence(bundle.threshold, combine, trees)
         if not proof.shows_edge:
             continue
-        joined = case.network | {s: e.probability for s, e in proof.elements.items()}
+        joined = case.joined(proof)
         for group in rival_groups(joined, case.judged, case.axis):
             there = np.array([s in case.present for s in group])
             out.append(Group(np.array([joined[s] for s in group]), others_of(joined, group), there))
@@ -399,7 +480,7 @@ def groups_of(
 
 
 def fit_sets(
-    bundle: ModelBundle, n: int, combine: Floats, edge: Floats
+    bundle: ModelBundle, n: int, combine: Floats, trees: BoostedTrees
 ) -> dict[str, float | list[float]]:
     """What may lie ahead of the last member of a set, and how probable a set must be.
 
@@ -411,7 +492,7 @@ def fit_sets(
     recipes = (default, replace(default, **WIDER), replace(default, **FARTHER))
     return sets_from(
         [
-            groups_of(bundle, recipe, n, SEED + 4_000_000 + 1_000_000 * number, combine, edge)
+            groups_of(bundle, recipe, n, SEED + 4_000_000 + 1_000_000 * number, combine, trees)
             for number, recipe in enumerate(recipes)
         ],
         bundle.threshold,
@@ -462,38 +543,42 @@ def main() -> None:
     """Fit and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model")
-    parser.add_argument("--spectra", type=int, default=1200)
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--spectra", type=int, default=1000)
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for both files")
     parser.add_argument(
-        "--sets", action="store_true", help="those of the sets alone; the others as they ship"
+        "--only",
+        choices=("edges", "sets"),
+        help="whether a record shows an edge, and the sets; or the sets; the others as they ship",
     )
     options = parser.parse_args()
     bundle = load_model(options.model)
     n = options.spectra
     values: dict[str, Any]
-    if options.sets:
+    if options.only:
         values = dict(judgement())
         if values["model"] != f"{bundle.name} {bundle.version}":
             raise SystemExit(f"the other models are those of {values['model']}; fit them all")
-        combine, edge = np.array(values["combine"]), np.array(values["edge"])
+        combine = np.array(values["combine"])
     else:
         combine = fit_probabilities(bundle, 6 * n)
-        edge = fit_edges(bundle, 2 * n, combine)
         values = {
             "model": f"{bundle.name} {bundle.version}",
             "spectra": n,
             **fit_axes(bundle, n),
             "combine": combine.tolist(),
-            "edge": edge.tolist(),
         }
-    values |= fit_sets(bundle, 12 * n, combine, edge)
+    trees = edge_trees() if options.only == "sets" else fit_edges(bundle, n, combine)
+    values |= fit_sets(bundle, 12 * n, combine, trees)
     text = {
         key: [float(f"{v:.5g}") for v in value] if isinstance(value, list) else value
         for key, value in values.items()
     }
-    partial = options.out.with_suffix(".part")
+    # sets are calibrated on what the trees let through, so both are written together
+    if options.only != "sets":
+        save_trees(trees, options.out / "edge_trees.npz")
+    partial = options.out / "judgement.part"
     partial.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, options.out)
+    os.replace(partial, options.out / "judgement.json")
 
 
 if __name__ == "__main__":

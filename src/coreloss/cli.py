@@ -280,10 +280,11 @@ def _signal(text: str | None) -> str | int | None:
 
 
 def _edges(options: argparse.Namespace) -> int:
-    from coreloss.edges import edges_between, edges_near, edges_of, format_table
+    from coreloss.edges import Edge, edges_between, edges_near, edges_of, format_table
 
     if (options.near is not None) + (options.between is not None) + bool(options.symbol) > 1:
         raise CommandError("elements, --near and --between each ask for edges; give one of them")
+    found: tuple[Edge, ...] = ()
     if options.near is not None:
         found = edges_near(options.near, options.within)
         if not found:
@@ -303,7 +304,7 @@ def _edges(options: argparse.Namespace) -> int:
     elif options.symbol:
         symbols = dict.fromkeys(s.title() for word in options.symbol for s in word.split(",") if s)
         found = tuple(edge for symbol in symbols for edge in edges_of(symbol))
-    else:
+    if not found:
         raise CommandError(
             "name elements ('coreloss edges Fe O') or an energy ('--near 532', '--between 500 600')"
         )

@@ -101,7 +101,7 @@ class EnergyAxis:
         return round((energy_ev - self.offset) / self.dispersion)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Spectra:
     """Counts with their energy axis.
 
@@ -138,7 +138,9 @@ class Spectra:
         if self.counts.ndim == 1:
             return self
         pixels = self.counts.reshape(-1, self.axis.size)
-        note = f"sum of {pixels.shape[0]} spectra"
+        empty = int(np.count_nonzero(~np.isfinite(pixels).any(axis=1)))
+        note = f"sum of {pixels.shape[0] - empty} spectra"
+        note += f"; {empty} more without numbers" if empty else ""
         return replace(self, counts=total_of(pixels), notes=(*self.notes, note))
 
 

@@ -17,8 +17,11 @@ def json_text(content: Any, *, indent: int | None = None) -> str:
     """Content as JSON; numbers that JSON does not know (NaN, infinities) become null.
 
     Takes mappings, sequences, NumPy arrays and numbers. Raises TypeError for anything else.
+    A line, as it is printed, is ASCII: it is JSON whatever encoding the output has (that of
+    Windows lacks some characters, and readers expect UTF-8).
     """
-    return json.dumps(_plain(content), ensure_ascii=False, indent=indent, allow_nan=False)
+    printed = indent is None
+    return json.dumps(_plain(content), ensure_ascii=printed, indent=indent, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -112,7 +112,7 @@ def evaluate_folder(
         values["threshold"] = limit
     found = named & counted
     return Report(
-        f"{path.parent.name}/{path.name}, axis {'corrected' if corrected else 'as recorded'}"
+        f"{Path(*path.parts[-2:])}, axis {'corrected' if corrected else 'as recorded'}"
         + (f", {axis_mode}" if axis_mode != "as-recorded" else "")
         + (f", {left_out} sets of other elements left out" if left_out else ""),
         f"{bundle.name} {bundle.version}",
@@ -137,17 +137,38 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         raise ValueError(f"{path}: cannot be read ({reason}); give a manifest.json") from None
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path}: a manifest is a list with at least one data set")
-    for number, entry in enumerate(entries):
-        for key in ("id", "file", "elements_in_range"):
-            if not isinstance(entry, dict) or key not in entry:
-                raise ValueError(f"{path}: data set {number + 1} has no {key!r}")
-        for symbol in (*entry["elements_in_range"], *entry.get("ambiguous", ())):
+    return [_checked(path, number, entry) for number, entry in enumerate(entries, start=1)]
+
+
+def _checked(path: Path, number: int, entry: Any) -> dict[str, Any]:
+    """An entry as the docstring of `evaluate_folder` has it; null is as good as left out."""
+    entry = {k: v for k, v in entry.items() if v is not None} if isinstance(entry, dict) else {}
+    for key in ("id", "file", "elements_in_range"):
+        if key not in entry:
+            raise ValueError(f"{path}: data set {number} has no {key!r}")
+    what = f"{path}: {entry['id']}"
+    if not isinstance(entry["file"], str):
+        raise ValueError(f"{what} has the file {entry['file']!r}; give its name")
+    for key in ("elements_in_range", "ambiguous"):
+        if not isinstance(entry.get(key, []), list):
+            raise ValueError(f"{what} has {key} {entry[key]!r}; give a list of symbols")
+        for symbol in entry.get(key, ()):
             if symbol not in ELEMENTS:
                 raise ValueError(
-                    f"{path}: {entry['id']} lists {symbol!r}, expected one of the "
-                    f"{len(ELEMENTS)} elements that can be identified (`coreloss edges`)"
+                    f"{what} lists {symbol!r}, expected one of the {len(ELEMENTS)} elements that "
+                    "can be identified (`coreloss edges`)"
                 )
-    return entries
+    for key, allowed, words in (
+        ("valid_energy_range_eV", lambda low, high: low < high, "two energies, the lower first"),
+        ("axis_correction_a_b", lambda _, stretch: stretch > 0, "eV to add and a positive factor"),
+    ):
+        given = entry.get(key)
+        if given is None:
+            continue
+        numbers = isinstance(given, list) and all(type(v) in (int, float) for v in given)
+        if not numbers or len(given) != 2 or not np.isfinite(given).all() or not allowed(*given):
+            raise ValueError(f"{what} has {key} {given!r}; give a list of {words}")
+    return entry
 
 
 def _corrected(spectrum: Spectra, entry: dict[str, Any]) -> Spectra:

@@ -35,7 +35,11 @@ def reason_to_abstain(counts: NDArray, axis: EnergyAxis) -> str:
     """
     y = np.asarray(counts, dtype=float)
     return (
-        _not_energy_loss(y, axis) or _saturated(y, axis) or _noise_only(y) or _peaks_only(y, axis)
+        _nothing_counted(y)
+        or _not_energy_loss(y, axis)
+        or _saturated(y, axis)
+        or _noise_only(y)
+        or _peaks_only(y, axis)
     )
 
 
@@ -53,8 +57,17 @@ def surely_judged(counts: NDArray, axis: EnergyAxis) -> NDArray[np.bool_]:
             top = y.max(axis=1)
             at_top = (y == top[:, None]).sum(axis=1)
             full = (top >= _LEAST_SATURATED) & (at_top >= _least_run(y.shape[1]))
-            sure[begin : begin + _BLOCK] = ~full & _stands_out(y)
+            sure[begin : begin + _BLOCK] = (top > 0.0) & ~full & _stands_out(y)
     return sure
+
+
+def _nothing_counted(y: Floats) -> str:
+    if y.max() > 0.0:
+        return ""
+    return (
+        "no channel holds a value above zero; give the spectrum as counted, before any "
+        "subtraction or change of sign"
+    )
 
 
 def _not_energy_loss(y: Floats, axis: EnergyAxis) -> str:

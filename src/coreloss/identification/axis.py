@@ -9,7 +9,8 @@ in Econometrics, 1974) fitted on simulated spectra; its weights lie in ``data/ju
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from coreloss.energy import EnergyAxis
 from coreloss.identification.bundle import ModelBundle
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import binned, columns_of, fit_hypotheses
-from coreloss.identification.positions import FoundEdge, edge_kind, found_edges
+from coreloss.identification.positions import FoundEdge, distinct, edge_kind, found_edges
 
 __all__ = ["AxisEstimate", "Reading", "estimate_axis", "parse_axis", "readings"]
 
@@ -33,7 +34,8 @@ _LEAST_STRETCH_EV = 4.0
 _REGIONS = 3
 _APART_EV = 9.0
 _SAME_EV = 5.0
-_SEEN = 0.3
+#: Probability from which an element's edges tell of the axis.
+SEEN = 0.3
 _MOST_ELEMENTS = 6
 _LEAST_SNR = 4.0
 # how often edges are looked for, if they lie farther than this from where they were expected
@@ -49,8 +51,10 @@ _STRETCH_COST = 4.0
 # a correction smaller than this many standard errors, or electronvolts, is none
 _SIGNIFICANT = 2.5
 _LEAST_CORRECTION_EV = 2.0
-# standard errors from which one edge suffices where the network sees another element as well
-_ALONE = 3.0
+# one edge suffices where the network sees another element as well, from so many standard errors on;
+# or so far off that no chemistry moves it there [eV], in a reading as probable as this
+_BACKED = 3.0
+_BEYOND_CHEMISTRY_EV, _SURE = 12.0, 0.7
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,23 @@ class AxisEstimate:
         """The corrected axis."""
         return _moved(axis, self.shift_ev, self.stretch) if self.corrected else axis
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Elements whose edges are its evidence."""
+        return frozenset(label.split()[0] for label in self.evidence)
+
+    def without(self, symbols: Collection[str]) -> AxisEstimate:
+        """The same less the edges of elements that in the end hardly seem to be there.
+
+        A correction stays as it was made. Where no edge is left, none tells of the axis.
+        """
+        kept = tuple(label for label in self.evidence if label.split()[0] not in symbols)
+        if self.corrected or kept == self.evidence:
+            return self
+        if not kept:
+            return replace(self, evidence=(), measured_ev=float("nan"), error_ev=float("nan"))
+        return replace(self, evidence=kept)
+
     def sentence(self) -> str:
         """What was found and done, in one sentence."""
         if self.mode == "as-recorded":
@@ -138,7 +159,10 @@ class AxisEstimate:
             text = f"the axis reads {abs(self.shift_ev):.1f} ± {self.error_ev:.1f} eV {way}"
             if self.stretch != 1.0:
                 text += f" in its middle and its dispersion is off by {1 / self.stretch - 1:+.1%}"
-            text += f" ({', '.join(self.evidence)}); corrected"
+            said = ", ".join(self.evidence)
+            if len(self.evidence) == 1 and abs(self.shift_ev) >= _BEYOND_CHEMISTRY_EV:
+                said += " alone, farther off than chemistry moves an edge"
+            text += f" ({said}); corrected"
         elif abs(self.measured_ev) >= max(_LEAST_CORRECTION_EV, _SIGNIFICANT * self.error_ev):
             way = "below" if self.measured_ev > 0 else "above"
             text = (
@@ -248,27 +272,33 @@ def decided(ranked: list[Reading], least_probability: float) -> AxisEstimate:
         )
     )
     told = bool(best.used)
-    significant = (
+    off, error = abs(best.shift_ev), best.error_ev
+    corrected = (
         told
-        and abs(best.shift_ev) >= _LEAST_CORRECTION_EV
-        and abs(best.shift_ev) >= _SIGNIFICANT * best.error_ev
-        and (len(best.used) > 1 or best is not home or _backed(best))
+        and off >= max(_LEAST_CORRECTION_EV, _SIGNIFICANT * error)
+        and (len(best.used) > 1 or best is not home or _one_suffices(best))
     )
     return AxisEstimate(
         "auto",
-        best.shift_ev if significant else 0.0,
-        best.stretch if significant else 1.0,
+        best.shift_ev if corrected else 0.0,
+        best.stretch if corrected else 1.0,
         best.shift_ev if told else float("nan"),
-        best.error_ev if told else float("nan"),
+        error if told else float("nan"),
         best.probability,
         best.used,
         others,
     )
 
 
-def _backed(reading: Reading) -> bool:
-    """Whether a second element, its edge too faint to measure, speaks for a single edge's shift."""
-    return len(reading.elements) > 1 and abs(reading.shift_ev) >= _ALONE * reading.error_ev
+def _one_suffices(reading: Reading) -> bool:
+    """Whether a single edge near home tells of the axis and not of chemistry.
+
+    It does where a second element, its edge too faint to measure, speaks for the same shift, or
+    where it lies too far off.
+    """
+    off = abs(reading.shift_ev)
+    backed = len(reading.elements) > 1 and off >= _BACKED * reading.error_ev
+    return backed or (off >= _BEYOND_CHEMISTRY_EV and reading.probability >= _SURE)
 
 
 @dataclass(frozen=True)
@@ -372,7 +402,10 @@ def readings(
     partial = []
     for cell in chosen:
         order = np.argsort(-probability[cell])[:_MOST_ELEMENTS]
-        symbols = tuple(bundle.elements[i] for i in order if probability[cell, i] >= _SEEN)
+        symbols = distinct(
+            [bundle.elements[i] for i in order if probability[cell, i] >= SEEN],
+            _moved(axis, float(cells.shift_ev[cell]), float(cells.stretch[cell])),
+        )
         partial.append((cell, symbols, *_followed(counts, axis, cells, cell, symbols)))
     shift = np.array([p[3] for p in partial])
     stretch = np.array([p[4] for p in partial])

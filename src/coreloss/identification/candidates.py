@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis
 from coreloss.identification.judgement import judgement
+from coreloss.identification.positions import RESONANCE_EV
 from coreloss.identification.result import covers
 
 __all__ = [
@@ -45,7 +46,6 @@ __all__ = [
 # rivals' edges lie within this, or this share of the energy, of each other
 _NEAR_EV = 8.0
 _NEAR_SHARE = 0.012
-_RESONANCE_EV = 16.0
 # members less probable than this are not named
 _LEAST = 0.03
 _CERTAIN = 0.9
@@ -93,7 +93,7 @@ def rivals(symbols: Iterable[str], axis: EnergyAxis) -> dict[str, frozenset[str]
     def near(one: tuple[float, str], other: tuple[float, str]) -> bool:
         reach = max(_NEAR_EV, _NEAR_SHARE * max(one[0], other[0]))
         if one[1] == other[1] == "resonance":
-            reach = max(reach, _RESONANCE_EV)
+            reach = max(reach, RESONANCE_EV)
         return abs(one[0] - other[0]) <= reach
 
     return {

@@ -3,12 +3,13 @@
 Networks take what a detector does, steps of gain above all, for edges. Here a smooth
 background with the likely elements' edges competes with the same background and one step of
 gain; what edges explain beside such a step is asked, and how well all this describes the
-record. Asked as well is whether the likeliest element shows where its edges should be, whether
+record. Asked as well is what the likeliest element's edge is like and where it lies, whether
 another is likely beside it, and what limits the record: few counts make edges faint, a detector's
-pattern makes them up. A logistic model fitted on simulated records with and without edges
-(``data/judgement.json``) gives the probability that an edge is there. Where it is below
-``SHOWN`` no element is named, or below what `least_edge` has for another threshold than the
-model's own; probabilities stay as they are, calibrated on records as they come.
+pattern makes them up. Boosted trees fitted on simulated records with and without edges
+(``data/edge_trees.npz``) give the probability that an edge is there: a faint giant resonance and
+a step of gain are told apart by several of these together, not by any sum of them. Where it is
+below ``SHOWN`` no element is named, or below what `least_edge` has for another threshold than
+the model's own; probabilities stay as they are, calibrated on records as they come.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coreloss.identification.boosted import BoostedTrees
 from coreloss.identification.physics import Bins, Column, designs, problem_of, solutions
 
 __all__ = [
     "EDGE_FEATURES",
+    "FOR_EDGES",
     "SHOWN",
     "Likeliest",
     "edge_features",
@@ -39,19 +42,25 @@ LIKELY = 0.1
 SHOWN = 0.5
 EDGE_FEATURES = (
     "log odds of the likeliest element",
-    "log likelihood ratio of edges",
-    "the same beside a step of gain",
+    "the same of the network alone",
+    "log odds of the second likeliest element",
+    "edges beside a step of gain",
     "edges against a step of gain",
     "log misfit",
+    "the strongest step that edges leave",
     "log channels",
-    "log odds of the second likeliest element",
-    "share of the likeliest element's edges missing",
-    "place of its first edge in the record",
+    "log energy of the first channel",
+    "place of the likeliest element's first edge in the record",
+    "how late its maximum comes",
+    "log jump ratio of its clearest edge",
     "log share of the noise beside a detector's pattern",
-    "log noise over the highest counts",
 )
+#: Those that never make an edge less probable.
+FOR_EDGES = EDGE_FEATURES[:5]
 # relative size of a detector's fixed pattern
 _PATTERN = 0.012
+# jump ratios beyond which none is told from the next
+_LEAST_JUMP, _MOST_JUMP = 1e-3, 20.0
 # common shifts of the axis under which edges may explain a record [eV]
 _SHIFTS_EV = np.array([-8.0, -4.0, 0.0, 4.0, 8.0])
 
@@ -62,22 +71,28 @@ class Likeliest:
 
     Attributes
     ----------
-    probability, second : float
-        Its own, and that of the second likeliest; 0 where there is none.
-    missing : float
-        Share of its measurable edges where no step is seen; one half where none is measurable.
-    onset_ev : float [eV]
-        Of the lowest of its main edges in the record; of any, where none of them is there.
+    probability, network, second : float
+        Its own, what the network alone gives it, and that of the second likeliest; 0 where
+        there is none.
+    onset_ev, delay_ev : float [eV]
+        Of the lowest of its main edges in the record, and how far behind the maximum lies; of
+        any, where none of them is there.
+    jump_ratio : float
+        Of its clearest edge; not finite where none can be measured.
     """
 
     probability: float
+    network: float
     second: float
-    missing: float
     onset_ev: float
+    delay_ev: float
+    jump_ratio: float
 
 
-def edge_features(bins: Bins, columns: Sequence[Column], likeliest: Likeliest) -> Floats:
-    """Features of the logistic model, (n_features,); see ``EDGE_FEATURES``.
+def edge_features(
+    bins: Bins, columns: Sequence[Column], likeliest: Likeliest, strongest_rest: float
+) -> Floats:
+    """Features of the trees, (n_features,); see ``EDGE_FEATURES``.
 
     None hangs on the unit of the counts.
 
@@ -87,6 +102,8 @@ def edge_features(bins: Bins, columns: Sequence[Column], likeliest: Likeliest) -
     columns : sequence of Column
         Of the elements with a network probability of ``LIKELY`` or more.
     likeliest : Likeliest
+    strongest_rest : float
+        Standard errors of the strongest step in what the joint fit leaves.
     """
     number = bins.counts.size
     step = step_of_gain(bins)
@@ -95,24 +112,27 @@ def edge_features(bins: Bins, columns: Sequence[Column], likeliest: Likeliest) -
     design = designs(bins, columns, _SHIFTS_EV, np.ones_like(_SHIFTS_EV))
     plain = problem_of(bins, design)
     beside = plain.beside((design @ step).T, height)
-    smooth, step_alone = plain.total, beside.total
+    step_alone = beside.total
     edges, both = (float(fits.chi2.min()) for fits in solutions([plain, beside]))
     unit, unit_both = max(1.0, edges / number), max(1.0, both / number)
     noise, level = float(np.median(bins.noise)), float(np.median(np.abs(bins.counts)))
     first, last = float(bins.energies[0]), float(bins.energies[-1])
+    jump = likeliest.jump_ratio if np.isfinite(likeliest.jump_ratio) else _MOST_JUMP
     return np.array(
         [
             _log_odds(likeliest.probability, 1e-6),
-            np.log1p(max(smooth - edges, 0.0) / unit),
+            _log_odds(likeliest.network, 1e-3),
+            _log_odds(likeliest.second, 1e-2),
             np.log1p(max(step_alone - both, 0.0) / unit_both),
             np.arcsinh((step_alone - edges) / unit),
             np.log(edges / number + 0.05),
+            strongest_rest,
             np.log(number),
-            _log_odds(likeliest.second, 1e-2),
-            likeliest.missing,
+            np.log(max(first, 1.0)),
             (likeliest.onset_ev - first) / (last - first),
+            likeliest.delay_ev,
+            np.log(min(max(jump, _LEAST_JUMP), _MOST_JUMP)),
             np.log(noise / max(noise + (_PATTERN * level) ** 2, 1e-30) + 1e-6),
-            np.log(noise / bins.scale**2 + 1e-9),
         ]
     )
 
@@ -157,7 +177,6 @@ def step_of_gain(bins: Bins) -> Floats:
     return np.asarray(step / np.linalg.norm(step))
 
 
-def edge_probability(features: Floats, weights: Floats) -> float:
-    """That an edge is there; weights (1 + n_features,), intercept first."""
-    z = float(np.clip(weights[0] + features @ weights[1:], -30.0, 30.0))
-    return float(1.0 / (1.0 + np.exp(-z)))
+def edge_probability(features: Floats, trees: BoostedTrees) -> float:
+    """That an edge is there."""
+    return float(1.0 / (1.0 + np.exp(-trees.log_odds(features))))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from coreloss.energy import EnergyAxis
 from coreloss.fit import non_negative_solutions
 from coreloss.identification.axis import spread_ev
+from coreloss.identification.boosted import BoostedTrees
 from coreloss.identification.edge_free import (
     LIKELY,
     SHOWN,
@@ -25,7 +26,7 @@ from coreloss.identification.edge_free import (
     edge_features,
     edge_probability,
 )
-from coreloss.identification.judgement import judgement
+from coreloss.identification.judgement import edge_trees, judgement
 from coreloss.identification.physics import (
     Bins,
     Column,
@@ -166,25 +167,8 @@ class Evidence:
 
     @property
     def strongest_rest(self) -> tuple[float, float]:
-        """Where the residual steps up most [eV], and by how many standard errors.
-
-        The means of six bins after and before; the model's own error counts as noise.
-        """
-        sigma = np.sqrt(self.sigma**2 + (_SHAPE_ERROR * self.counts) ** 2)
-        scaled = self.residual / np.where(sigma > 0, sigma, np.inf)
-        if scaled.size < 4 * _STEP_BINS:
-            return float("nan"), 0.0
-        total = np.concatenate([[0.0], np.cumsum(scaled)])
-        mean = (total[_STEP_BINS:] - total[:-_STEP_BINS]) / _STEP_BINS
-        step = (mean[_STEP_BINS:] - mean[:-_STEP_BINS]) * np.sqrt(0.5 * _STEP_BINS)
-        # the ends of a record are often shaded
-        inner = step[_STEP_BINS:-_STEP_BINS]
-        if inner.size == 0:
-            return float("nan"), 0.0
-        at = self.energies[2 * _STEP_BINS :][: inner.size]
-        inner = np.where(at >= _FIRST_EDGE_EV, inner, 0.0)
-        place = int(np.argmax(inner)) + _STEP_BINS
-        return float(self.energies[place + _STEP_BINS]), float(step[place])
+        """Where the residual steps up most [eV], and by how many standard errors."""
+        return _strongest_step(self.energies, self.counts, self.residual, self.sigma)
 
     @property
     def residual(self) -> Floats:
@@ -257,7 +241,7 @@ def gather(
     judged: frozenset[str],
     threshold: float,
     weights: Floats | None = None,
-    edge_weights: Floats | None = None,
+    trees: BoostedTrees | None = None,
     shown: float = SHOWN,
 ) -> Evidence:
     """Evidence for the elements that a network holds possible.
@@ -273,16 +257,17 @@ def gather(
         Elements with an edge in range.
     threshold : float
         Probability from which an element is found.
-    weights, edge_weights : ndarray, optional
-        Of the logistic models of elements and of records, intercept first; the shipped ones
-        without.
+    weights : ndarray, optional
+        Of the logistic model of elements, intercept first; the shipped ones without.
+    trees : BoostedTrees, optional
+        That tell whether the record shows an edge; the shipped ones without.
     shown : float
         Probability of any edge from which elements are named; see `edge_free.least_edge`.
     """
     if weights is None:
         weights = np.array(judgement()["combine"])
-    if edge_weights is None:
-        edge_weights = np.array(judgement()["edge"])
+    if trees is None:
+        trees = edge_trees()
     ranked = sorted((s for s in judged if network[s] >= LOOKED_AT), key=lambda s: -network[s])
     symbols = ranked[:_MOST]
     bins = binned(counts, axis)
@@ -321,8 +306,14 @@ def gather(
         for k, symbol in enumerate(symbols)
     }
     likely = [column for column in columns if network[column.symbol] >= LIKELY]
-    record = edge_features(bins, likely, _likeliest(joined, columns, by_symbol, bins.middle))
-    edge = edge_probability(record, edge_weights)
+    sigma = np.sqrt(bins.noise)
+    record = edge_features(
+        bins,
+        likely,
+        _likeliest(joined, network, columns, by_symbol, bins.middle),
+        _strongest_step(bins.energies, bins.counts, rest - background, sigma)[1],
+    )
+    edge = edge_probability(record, trees)
     elements = {}
     for k, symbol in enumerate(symbols):
         own = by_symbol[symbol]
@@ -343,7 +334,7 @@ def gather(
         bins.counts,
         background,
         parts,
-        np.sqrt(bins.noise),
+        sigma,
         record,
         edge,
         shown,
@@ -371,6 +362,30 @@ def _where_found(symbol: str, edges: list[FoundEdge], start_ev: float) -> list[C
     return [column.moved(together[column.groups[0]]) for column in columns]
 
 
+def _strongest_step(
+    energies: Floats, counts: Floats, residual: Floats, sigma: Floats
+) -> tuple[float, float]:
+    """Where a residual (n,) steps up most [eV], and by how many standard errors.
+
+    The means of six bins after and before; the model's own error counts as noise.
+    """
+    sigma = np.sqrt(sigma**2 + (_SHAPE_ERROR * counts) ** 2)
+    scaled = residual / np.where(sigma > 0, sigma, np.inf)
+    if scaled.size < 4 * _STEP_BINS:
+        return float("nan"), 0.0
+    total = np.concatenate([[0.0], np.cumsum(scaled)])
+    mean = (total[_STEP_BINS:] - total[:-_STEP_BINS]) / _STEP_BINS
+    step = (mean[_STEP_BINS:] - mean[:-_STEP_BINS]) * np.sqrt(0.5 * _STEP_BINS)
+    # the ends of a record are often shaded
+    inner = step[_STEP_BINS:-_STEP_BINS]
+    if inner.size == 0:
+        return float("nan"), 0.0
+    at = energies[2 * _STEP_BINS :][: inner.size]
+    inner = np.where(at >= _FIRST_EDGE_EV, inner, 0.0)
+    place = int(np.argmax(inner)) + _STEP_BINS
+    return float(energies[place + _STEP_BINS]), float(step[place])
+
+
 def _background_of(bins: Bins, rest: Floats) -> Floats:
     """The smooth background that fits counts less all edges, (n,)."""
     return np.asarray(bins.basis @ (bins.basis.T @ (rest * bins.weight)) / bins.weight)
@@ -396,6 +411,7 @@ def _without_each(problem: Problem, amplitude: Floats, owner: NDArray[np.intp], 
 
 def _likeliest(
     joined: Mapping[str, float],
+    network: Mapping[str, float],
     columns: list[Column],
     edges: Mapping[str, list[FoundEdge]],
     middle_ev: float,
@@ -403,16 +419,17 @@ def _likeliest(
     """What is known of the likeliest of some elements; ``middle_ev`` where none is likely."""
     ranked = sorted(joined, key=lambda symbol: -joined[symbol])
     if not ranked:
-        return Likeliest(0.0, 0.0, 0.5, middle_ev)
+        return Likeliest(0.0, 0.0, 0.0, middle_ev, 0.0, float("nan"))
     first = ranked[0]
-    own = [column for column in columns if column.symbol == first]
-    onsets = [c.onset_ev for c in own if c.major] or [c.onset_ev for c in own] or [middle_ev]
-    unseen = [edge.snr < _SEEN_SNR for edge in edges[first]]
+    own = [column for column in columns if column.symbol == first and column.kind == "atom"]
+    lowest = min(own, key=lambda column: (not column.major, column.onset_ev), default=None)
     return Likeliest(
         joined[first],
+        network[first],
         joined[ranked[1]] if len(ranked) > 1 else 0.0,
-        float(np.mean(unseen)) if unseen else 0.5,
-        min(onsets),
+        lowest.onset_ev if lowest else middle_ev,
+        lowest.delay_ev if lowest else 0.0,
+        edges[first][0].jump_ratio if edges[first] else float("nan"),
     )
 
 

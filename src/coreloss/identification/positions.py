@@ -22,10 +22,12 @@ from coreloss.identification.physics import (
     solutions,
 )
 
-__all__ = ["FoundEdge", "edge_kind", "found_edges", "group_name"]
+__all__ = ["RESONANCE_EV", "FoundEdge", "distinct", "edge_kind", "found_edges", "group_name"]
 
 Floats = NDArray[np.float64]
 
+#: Giant resonances with onsets within this of each other are taken for one another [eV].
+RESONANCE_EV = 16.0
 #: Distances from the expected onset at which an edge is looked for [eV].
 OFFSETS_EV = np.arange(-12.0, 13.0)
 _BEFORE_EV, _AFTER_EV = 40.0, 50.0
@@ -187,6 +189,28 @@ def _window(
     ]
     bins = binned(record, part, 200)
     return _Window(symbol, onset, edge_kind(symbol, own[0].groups[0], onset), bins, own, others)
+
+
+def distinct(symbols: Sequence[str], axis: EnergyAxis) -> tuple[str, ...]:
+    """Elements less those of which a record shows nothing but what an earlier one's edge may be.
+
+    That is a giant resonance where a neighbour's lies: one maximum, which two elements would
+    otherwise both claim for their own, each at another energy.
+    """
+    kept: dict[str, list[tuple[float, str]]] = {}
+    for symbol in symbols:
+        main = [
+            (e.onset_ev, e.shape)
+            for e in edges_of(symbol)
+            if e.major and axis.start < e.onset_ev < axis.end
+        ]
+        taken = [onset for edges in kept.values() for onset, kind in edges if kind == "resonance"]
+        if not main or not all(
+            kind == "resonance" and any(abs(onset - other) <= RESONANCE_EV for other in taken)
+            for onset, kind in main
+        ):
+            kept[symbol] = main
+    return tuple(kept)
 
 
 def edge_kind(symbol: str, group: str, onset_ev: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.identification.abstain import reason_to_abstain, surely_judged
-from coreloss.identification.axis import AxisEstimate, estimate_axis
+from coreloss.identification.axis import SEEN, AxisEstimate, estimate_axis
 from coreloss.identification.bundle import ModelBundle, load_model
 from coreloss.identification.candidates import (
     candidate_sets,
@@ -23,6 +24,7 @@ from coreloss.identification.evidence import Evidence, gather
 from coreloss.identification.gain_steps import without_gain_steps
 from coreloss.identification.result import Identification, bridged, covers
 from coreloss.identification.spikes import without_spikes
+from coreloss.io.axes import rounded_axis
 
 __all__ = [
     "DEFAULT_AXIS_MODE",
@@ -60,9 +62,9 @@ def identify(
     Parameters
     ----------
     counts : array_like, (n_energy,) or (n, n_energy)
-        Counts in any unit; NaN, negative and zero channels are allowed.
+        Counts in any unit; NaN, masked, negative and zero channels are allowed.
     energy : EnergyAxis or array_like, (n_energy,) [eV]
-        Evenly spaced energy losses, ascending or descending.
+        Evenly spaced energy losses, ascending or descending; rounded ones get their line.
     model : str, path or ModelBundle, optional
         A shipped model's name or a bundle directory; the default model without it.
     threshold : float, optional
@@ -84,38 +86,45 @@ def identify(
     Raises
     ------
     SpectrumError
-        For counts or energies that cannot be judged.
+        For counts or energies that cannot be judged, and other arguments that make no sense.
     ModelError
         For a model that cannot be used.
     """
+    if isinstance(counts, Spectra):
+        raise SpectrumError("counts are Spectra; give its .counts, and its .axis as energy")
     values = np.asarray(counts)
     if values.dtype.kind not in "iufb":
-        raise SpectrumError(
-            f"counts are of type {values.dtype}; real numbers are needed "
-            "(take the magnitude of complex data)"
-        )
+        remedy = " (take the magnitude of complex data)" if values.dtype.kind == "c" else ""
+        raise SpectrumError(f"counts are of type {values.dtype}; real numbers are needed{remedy}")
+    if np.ma.isMaskedArray(counts):
+        values = np.ma.filled(np.ma.asarray(counts, dtype=np.result_type(values, "f4")), np.nan)
     if values.ndim not in (1, 2):
         raise SpectrumError(
             f"counts have shape {values.shape}; give one spectrum (n_energy,) or a batch "
-            "(n, n_energy)"
+            "(n, n_energy), an image as counts.reshape(-1, n_energy)"
         )
+    notes: tuple[str, ...] = ()
     if isinstance(energy, EnergyAxis):
         axis = energy
     else:
-        points = np.asarray(energy, dtype=float)
+        points = _real_energies(energy)
         if points.ndim == 1 and points.size > 1 and points[0] > points[-1]:
             points, values = points[::-1], values[..., ::-1]
         try:
             axis = EnergyAxis.from_energies(points)
         except ValueError as error:
-            raise SpectrumError(str(error)) from None
+            sound = points.ndim == 1 and points.size > 2 and bool(np.isfinite(points).all())
+            rounded = rounded_axis(points) if sound else None
+            if rounded is None:
+                raise SpectrumError(str(error)) from None
+            axis, notes = rounded[0], (rounded[1],)
     if values.shape[-1] != axis.size:
         raise SpectrumError(
             f"counts have {values.shape[-1]} channels and the energy axis {axis.size}; "
             "they must agree"
         )
     results = identify_spectra(
-        Spectra(np.atleast_2d(values), axis),
+        Spectra(np.atleast_2d(values), axis, notes=notes),
         model=model,
         threshold=threshold,
         threads=threads,
@@ -123,6 +132,16 @@ def identify(
         evidence=evidence,
     )
     return results[0] if values.ndim == 1 else results
+
+
+def _real_energies(energy: ArrayLike) -> NDArray[np.float64]:
+    try:
+        given = np.asarray(energy)
+        if given.dtype.kind != "c":
+            return given.astype(float)
+    except (TypeError, ValueError):  # ragged, or text
+        pass
+    raise SpectrumError("energies are no real numbers; give one in eV for each channel")
 
 
 def identify_spectra(
@@ -139,7 +158,10 @@ def identify_spectra(
     Parameters and errors as in `identify`.
     """
     bundle = load_model(model)
-    limit = bundle.threshold if threshold is None else float(threshold)
+    try:
+        limit = bundle.threshold if threshold is None else float(threshold)
+    except (TypeError, ValueError):
+        raise SpectrumError(f"threshold is {threshold!r}; give a number") from None
     if not 0.0 < limit < 1.0:
         raise SpectrumError(f"threshold is {limit}; it must lie between 0 and 1")
     recorded = spectra.axis
@@ -203,12 +225,24 @@ def identify_spectra(
             if not result.found and any(values[s] >= limit for s in elements):
                 said = f"no element is named: the probability of any edge is {proof.edge:.2f}"
             else:
-                rivals = {member for group in result.sets for member in group.members}
-                said = proof.unexplained({*result.found, *rivals})
+                said = proof.unexplained(_named(result))
             if said:
                 result = replace(result, notes=(*notes, said))
         results.append(result)
+    if estimate is not None and estimate.symbols:
+        told = estimate.without({s for s in estimate.symbols if not _seen(s, results)})
+        results = [replace(result, axis_estimate=told) for result in results]
     return results
+
+
+def _named(result: Identification) -> set[str]:
+    """Elements found, and members of sets of which one is there."""
+    return {*result.found, *(member for group in result.sets for member in group.members)}
+
+
+def _seen(symbol: str, results: Sequence[Identification]) -> bool:
+    """Whether an element seems to be in any spectrum, be it as one of rivals."""
+    return any(r.probabilities[symbol] >= SEEN or symbol in _named(r) for r in results)
 
 
 def levelled(counts: NDArray, axis: EnergyAxis) -> tuple[NDArray, dict[int, str]]:
@@ -226,7 +260,7 @@ def _axis_estimate(
     """What is said about the axis that all spectra share; None as recorded."""
     if mode == "as-recorded":
         return None
-    if not isinstance(mode, str):
+    if isinstance(mode, int | float | np.number) and np.isfinite(mode):
         return AxisEstimate("given", float(mode), 1.0, float("nan"), 0.0, 1.0)
     if mode != "auto":
         raise SpectrumError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Identification"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Identification:
     """The elements of one spectrum.
 

@@ -80,10 +80,7 @@ def load_npy(
         if energies is None and axis is not None:
             return _placed(path, counts, axis)
         array = counts
-    if energies is not None:
-        return _placed(path, array, given_energies(path, energies))
-    axis, counts = _paired(path, array)
-    return _placed(path, counts, axis)
+    return _alone(path, array, energies)
 
 
 def load_npz(
@@ -132,10 +129,7 @@ def spectra_of_arrays(
         )
     if len(arrays) == 1:
         (only,) = arrays.values()
-        if energies is not None:
-            return _placed(path, only, given_energies(path, energies))
-        axis, counts = _paired(path, only)
-        return _placed(path, counts, axis)
+        return _alone(path, only, energies)
     found, counts = _named(path, arrays, "array")
     if energies is not None:
         found = given_energies(path, energies)
@@ -146,6 +140,28 @@ def spectra_of_arrays(
             "save the energy loss in eV under the name 'energy', or pass energies from Python",
         )
     return _placed(path, counts, found)
+
+
+def _alone(path: Path, array: NDArray[Any], energies: ArrayLike | None) -> Spectra:
+    """Spectra of an array that has nothing beside it but the energies given, if any."""
+    if energies is None:
+        axis, counts = _paired(path, array)
+        return _placed(path, counts, axis)
+    given = given_energies(path, energies)
+    if array.ndim == 2 and given.size > 2 and array.shape in ((2, given.size), (given.size, 2)):
+        rows = array if array.shape[0] == 2 else array.T
+        if _even(rows[0]):  # energies of its own, which are no spectrum
+            array = rows[1]
+    return _placed(path, array, given)
+
+
+def _even(values: NDArray[Any]) -> bool:
+    """Whether numbers (n,) follow a straight line, as energies do and counts do not."""
+    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        return False
+    index = np.arange(values.size)
+    slope, start = np.polyfit(index, values.astype(float), 1)
+    return bool(np.abs(values - (start + slope * index)).max() < 0.5 * abs(slope))
 
 
 def _named(

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from coreloss.energy import EnergyAxis
 from coreloss.io.errors import ReadError
 
-__all__ = ["MOST_LOSS", "DeclaredAxis", "energy_factor", "is_blank_unit", "settle_rows", "uniform"]
+__all__ = [
+    "MOST_LOSS",
+    "DeclaredAxis",
+    "energy_factor",
+    "is_blank_unit",
+    "rounded_axis",
+    "settle_rows",
+    "uniform",
+]
 
 # Largest distance from a straight line, in channels, that is put down to rounded energies.
 ROUNDING_CHANNELS = 0.3
@@ -186,6 +194,20 @@ def _line_residual(energies: NDArray[np.float64]) -> float:
     return float(np.max(np.abs(energies - (start + slope * index))) / slope)
 
 
+def rounded_axis(
+    energies: NDArray[np.float64], most: float = ROUNDING_CHANNELS
+) -> tuple[EnergyAxis, str] | None:
+    """The even axis of ascending energies (n_energy,) [eV] that are but rounded, and a note.
+
+    None where they are farther than ``most`` channels from a straight line.
+    """
+    if not _line_residual(energies) <= most:
+        return None
+    slope, start = np.polyfit(np.arange(energies.size), energies, 1)
+    note = f"energies are rounded; an even axis of {slope:.4g} eV/channel was fitted"
+    return EnergyAxis(float(start), float(slope), energies.size), note
+
+
 def uniform(
     source: str | os.PathLike[str], energies: NDArray[np.float64], counts: NDArray[np.floating]
 ) -> tuple[EnergyAxis, NDArray[np.floating], list[str]]:
@@ -205,10 +227,10 @@ def uniform(
         )
     if np.max(np.abs(energies - ends)) <= 1e-3 * step:
         return EnergyAxis(float(energies[0]), float(step), n), counts, []
-    if _line_residual(energies) <= ROUNDING_CHANNELS or np.any(np.diff(energies) == 0):
-        slope, start = np.polyfit(np.arange(n), energies, 1)
-        note = f"energies are rounded; an even axis of {slope:.4g} eV/channel was fitted"
-        return EnergyAxis(float(start), float(slope), n), counts, [note]
+    repeated = bool(np.any(np.diff(energies) == 0))
+    rounded = rounded_axis(energies, np.inf if repeated else ROUNDING_CHANNELS)
+    if rounded is not None:
+        return rounded[0], counts, [rounded[1]]
     return _resampled(source, energies, counts)
 
 

@@ -163,6 +163,10 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], l
         elif not good:
             continue
         else:
+            if len(rows) == width == 1 and odd is None and len(values) > 1:
+                # how many channels follow, as some programs begin
+                header.append(f"{rows.pop()[0]:g}")
+                width = 0
             if odd is not None or (width and len(values) != width):
                 _refuse_line(path, odd or (number, bare), width)
             width = width or len(values)

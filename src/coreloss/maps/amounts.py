@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Quantification", "atomic_percent"]
 
+# share of the spectra: in fewer an amount may be significant by chance
+_WORTH_SAYING = 0.01
+
 
 def atomic_percent(
     amounts: NDArray[np.float64], covariance: NDArray[np.float64]
@@ -69,7 +72,8 @@ class Quantification:
         lie elsewhere on the axis; see `coreloss.fit.Mismatch`. The error of tabulated cross
         sections, some per cent, comes on top.
     likelihood_ratio : ndarray, (*shape, n_elements)
-        2 Δ ln L of each element; below 9 it is not significant.
+        2 Δ ln L of each element, the noise scaled up to what the fit misses; below 9 its amount
+        is not significant.
     residual : ndarray, (*shape, n_elements)
         What the model leaves over within 50 eV above the element's first edge, in standard
         errors.
@@ -135,7 +139,7 @@ class Quantification:
         ]
         for symbol in self.elements:
             row = self.total[symbol]
-            flag = "" if row["likelihood_ratio"] >= SIGNIFICANT else "   not significant"
+            flag = "" if row["likelihood_ratio"] >= SIGNIFICANT else f"   {self._faint(symbol)}"
             lines.append(
                 f"  {symbol:<3} {row['atomic_percent']:7.2f}  {row['error']:7.2f}  "
                 f"{row['model_error']:7.2f}  "
@@ -150,6 +154,14 @@ class Quantification:
         )
         lines.append(f"  χ² per degree of freedom, median of spectra: {middle:.3g}")
         return "\n".join(lines)
+
+    def _faint(self, symbol: str) -> str:
+        """That the amount of an element is not significant, and where it is nevertheless."""
+        usable = self.state == USABLE
+        share = float(self.significant[usable][:, self.elements.index(symbol)].mean())
+        if usable.sum() < 2 or share < _WORTH_SAYING:
+            return "amount not significant"
+        return f"amount not significant in the sum, but in {100 * share:.0f} % of the spectra"
 
     def csv(self) -> str:
         """The composition of the whole and the spread over pixels, as CSV."""

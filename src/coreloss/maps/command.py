@@ -200,7 +200,8 @@ def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
         return 0
     axis = result.axis
     shape = " × ".join(str(n) for n in result.shape)
-    print(f"{options.file}   {shape} spectra, {axis.start:.0f} to {axis.end:.0f} eV")
+    spectra = "1 spectrum" if result.shape == (1,) else f"{shape} spectra"
+    print(f"{options.file}   {spectra}, {axis.start:.0f} to {axis.end:.0f} eV")
     print(result.table())
     for note in result.notes:
         print(f"  note: {note}")

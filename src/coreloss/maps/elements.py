@@ -38,6 +38,7 @@ from coreloss.maps.pixels import (
 from coreloss.maps.settled import settled_axis
 from coreloss.maps.source import Block, NavigationAxis, SpectrumImage, open_image
 from coreloss.maps.support import Proof
+from coreloss.maps.wording import counted, listed, of_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +50,8 @@ _EVERYWHERE = 0.9
 _COHERENT_Z = 4.0
 _LEAST_PIXELS = 3
 _LEAST_CLUSTER = 4
+# how much the printed table says: where an element was found, and of what was dropped
+_MOST_PLACES, _MOST_DROPPED, _MOST_SYMBOLS = 3, 6, 12
 
 
 @dataclass(frozen=True)
@@ -118,14 +121,20 @@ class ElementMaps:
     def table(self) -> str:
         """The elements, where and how they were found, one a line."""
         lines = [f"  {'':<3} {'pixels':>8}  {'coherence':>9}  {'LR':>7}  found in"]
-        for row in self.candidates:
-            z = "" if not np.isfinite(row["coherence"]) else f"{row['coherence']:.0f}"
+        dropped_rows = [row for row in self.candidates if not row["kept"]]
+        unsaid = dropped_rows[_MOST_DROPPED:]
+        for row in self.candidates[: len(self.candidates) - len(unsaid)]:
+            z = "" if not np.isfinite(row["coherence"]) else f"{round(row['coherence'])}"
             dropped = "" if row["kept"] else "   dropped: " + row["reason"]
             lines.append(
                 f"  {row['symbol']:<3} {100 * row['fraction']:7.1f}%  {z:>9}  "
                 f"{row['likelihood_ratio']:7.3g}  "
-                f"{', '.join(row['found_in'])}{dropped}"
+                f"{listed(row['found_in'], _MOST_PLACES, 'cluster', 'clusters')}{dropped}"
             )
+        if unsaid:
+            symbols = listed([row["symbol"] for row in unsaid], _MOST_SYMBOLS)
+            share = 100.0 * max(row["fraction"] for row in unsaid)
+            lines.append(f"  dropped too, each of at most {share:.1f}% of the pixels: {symbols}")
         if not self.candidates:
             lines = ["  no element found"]
         return "\n".join(lines)
@@ -383,13 +392,18 @@ def _assembled(
 
     state, labels = np.array(store.get("state")), np.array(store.get("label"))
     usable = state == USABLE
-    for kind, what in ((DEAD, "hold no counts"), (SATURATED, "are saturated")):
+    for kind, what in (
+        (DEAD, ("holds no counts and was", "hold no counts and were")),
+        (SATURATED, ("is saturated and was", "are saturated and were")),
+    ):
         number = int((state == kind).sum())
         if number:
-            notes.append(f"{number} of {state.size} spectra {what} and were left out")
+            notes.append(f"{of_all(number, state.size, *what)} left out")
     struck = int(np.asarray(store.get("_struck")).sum())
     if struck:
-        notes.append(f"cosmic rays: single channels bridged in {struck} of {state.size} spectra")
+        notes.append(
+            f"cosmic rays: single channels bridged in {struck:,} of {state.size:,} spectra"
+        )
     sums = np.asarray(store.get("_sums")).sum(axis=0)
     size = np.bincount(labels[usable], minlength=sums.shape[0])
     total = identified(sums.sum(axis=0))
@@ -406,7 +420,10 @@ def _assembled(
         found = values[usable] >= limit
         said = [("sum", total.support(symbol))]
         said += [
-            (f"cluster {number + 1} ({size[number]} spectra)", proof.support(symbol))
+            (
+                f"cluster {number + 1} ({counted(int(size[number]), 'spectrum', 'spectra')})",
+                proof.support(symbol),
+            )
             for number, proof in groups
         ]
         mixed = {
@@ -423,7 +440,7 @@ def _assembled(
         z = morans_z(presence)
         enough = fraction >= least_fraction and found.sum() >= min(_LEAST_PIXELS, usable.sum())
         together = fraction >= _EVERYWHERE or (np.isfinite(z) and z >= _COHERENT_Z)
-        reason = ""
+        reason, few = "", counted(int(found.sum()), "spectrum", "spectra")
         if not places:
             if enough and together:
                 # where no pixel has a neighbour the whole is all there is to ask
@@ -437,16 +454,23 @@ def _assembled(
                         "mixtures of spectra without it explain the sum of those beside its own"
                     )
             elif mixed:
-                reason = f"mixtures of spectra without it explain {', '.join(sorted(mixed))}"
+                those = listed(
+                    [name for name, _ in said if name in mixed], 2, "cluster", "clusters"
+                )
+                reason = f"mixtures of spectra without it explain {those}"
             elif seen:
                 name, proof = max(said, key=lambda item: item[1].network)
                 reason = proof.reason(f"the {name}" if name == "sum" else name)
             else:
-                reason = "scattered" if enough else f"in {int(found.sum())} spectra only"
+                reason = (
+                    "scattered"
+                    if enough
+                    else f"{few} {'is' if found.sum() == 1 else 'are'} too few"
+                )
         if enough and together and not reason:
             places.insert(0, "pixels")
         if not places:
-            places = [f"{int(found.sum())} pixels", *seen]
+            places = [counted(int(found.sum()), "pixel", "pixels"), *seen]
         rows.append(
             {
                 "symbol": symbol,

@@ -72,7 +72,9 @@ def unshared_step(
     """
     place = np.arange(usable.size).reshape(shape)
     mean = filled(counts[usable].mean(axis=0, dtype=float)[None])[0]
-    level = np.sqrt(np.maximum(mean, 1e-3 * max(float(mean.max()), 1e-300)))
+    if not mean.max() > 0:
+        return 1  # negative throughout, which no counts are: what is noise cannot be told
+    level = np.sqrt(np.maximum(mean, 1e-3 * float(mean.max())))
 
     def noise(rows: NDArray[np.intp]) -> NDArray[np.float64]:
         values = counts[rows].astype(float)

@@ -25,6 +25,7 @@ from coreloss.maps.lowloss import LowLoss
 from coreloss.maps.microscope import Microscope
 from coreloss.maps.pixels import USABLE, Saturation, states
 from coreloss.maps.source import Block
+from coreloss.maps.support import significance
 
 __all__ = ["PER_ELEMENT", "PixelFit", "Settings"]
 
@@ -143,7 +144,7 @@ class PixelFit:
         out["percent"][rows], out["percent_error"][rows] = percent, error
         off = self.mismatch.covariance(fit.amounts)[:, chosen][:, :, chosen]
         out["percent_model_error"][rows] = atomic_percent(fit.amounts[:, chosen], off)[1]
-        out["ratio"][rows] = fit.likelihood_ratio[:, chosen]
+        out["ratio"][rows] = significance(fit)[:, chosen]
         out["chi2"][rows] = fit.reduced_chi2
         model = fit.model()
         rest = np.where(np.isfinite(counts) & design.use, counts - model, 0.0)

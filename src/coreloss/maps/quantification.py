@@ -38,8 +38,9 @@ from coreloss.maps.pixel_fit import PER_ELEMENT, PixelFit, Settings
 from coreloss.maps.pixels import USABLE, unrecorded, usable_sample
 from coreloss.maps.settled import settled_axis
 from coreloss.maps.source import SpectrumImage, open_image
-from coreloss.maps.support import SIGNIFICANT
+from coreloss.maps.support import significance, untold
 from coreloss.maps.thickness import thickness_by_edges, typical_low_loss
+from coreloss.maps.wording import of_all
 
 __all__ = ["atomic_percent", "quantify"]
 
@@ -81,12 +82,12 @@ def quantify(
 ) -> Quantification:
     """Quantify the elements of a spectrum, line scan, spectrum image or stack.
 
-    Elements are those found by `element_maps` (in a single spectrum by `coreloss.identify`),
-    unless given. The model of `coreloss.fit` is fitted to the mean spectrum first; an element
-    whose likelihood ratio there, with the noise scaled to the misfit, stays below 9 is taken out,
-    as in the presence of the others nothing speaks for it. One of which no more is found than
-    the edges of the others may feign (`coreloss.fit.Mismatch`) stays in the fit, as its
-    near-edge structure may be there, but no amount is given. Then every pixel is fitted.
+    Elements are those found by `element_maps` (in a single spectrum by `coreloss.identify` with
+    evidence), unless given; the fit takes none of them back (`coreloss.maps.support`). The model
+    of `coreloss.fit` is fitted to the sum of all spectra first. An element of which no more is
+    found than the edges of the others may feign (`coreloss.fit.Mismatch`), there and in the sums
+    that show it best, stays in the fit, as its near-edge structure may be there, but no amount is
+    given. Then every pixel is fitted, and amounts that are not significant are flagged.
 
     Parameters
     ----------
@@ -136,6 +137,15 @@ def quantify(
     """
     if gain is not None and not gain > 0:
         raise ValueError(f"the gain is {gain} counts per electron; it must be positive")
+    if beam_intensity is not None and not 0.0 < beam_intensity < np.inf:
+        raise ValueError(f"the beam intensity is {beam_intensity} counts; it must be positive")
+    if not (np.isfinite(shift_ev) and 0.0 < stretch < np.inf):
+        raise ValueError(
+            f"the axis cannot be put to {shift_ev} eV + {stretch} · recorded; give a shift in eV "
+            "and a positive stretch"
+        )
+    if not 0.0 <= least_fraction <= 1.0:
+        raise ValueError(f"least fraction is {least_fraction}; it must lie between 0 and 1")
     if background is not None and background < 1:
         raise ValueError(f"a background of {background} power laws is none; give at least 1")
     if isinstance(elements, str):
@@ -200,9 +210,9 @@ def quantify(
                 "give either a thickness or what tells it: a low loss, or a beam intensity"
             )
     folder = Path(work_folder) if work_folder is not None else None
-    maps = None
+    maps, found_none = None, ""
     if elements is None:
-        wanted, maps = _identified(
+        wanted, maps, found_none = _identified(
             image, sample, bin, model, threshold, least_fraction, threads, scheduler, folder
         )
     else:
@@ -220,7 +230,7 @@ def quantify(
             + (
                 "none of the elements given has an edge in the record"
                 if elements
-                else "no element was found"
+                else f"no element was found{found_none}"
             )
             + ", so there is nothing to quantify; name elements whose edges it holds"
         )
@@ -241,17 +251,17 @@ def quantify(
     if low is None:
         kernel, told = _typical_kernel(settings, sample, gain, thickness)
         said = [*said, *told]
-    settings, fit, noise, mismatch, dropped, feigned = _supported(
-        settings, kernel, sample, gain, axis_error_ev, prune=elements is None
-    )
-    design = fit.design
-    feigned |= {s: why for s, why in resonant.items() if s in settings.elements}
-    not_quantified |= dropped | feigned
+    fit, noise = _fit_of_sum(settings, kernel, sample, gain)
+    design, mismatch = fit.design, mismatch_of(fit, axis_error_ev)
+    without: dict[str, str] = {}
+    if elements is None:
+        without = untold(fit, mismatch, () if maps is None else maps.clusters)
+    without |= resonant
     for symbol in design.unfounded:
-        not_quantified[symbol] = "the record ends, or another edge begins, too soon after its edge"
+        without[symbol] = "the record ends, or another edge begins, too soon after its edge"
+    not_quantified |= without
     quantified = np.array(
-        [i for i, s in enumerate(settings.elements) if s not in (*design.unfounded, *feigned)],
-        dtype=np.intp,
+        [i for i, s in enumerate(settings.elements) if s not in without], dtype=np.intp
     )
     if quantified.size == 0:
         reasons = "; ".join(f"{s}: {not_quantified[s]}" for s in settings.elements)
@@ -276,7 +286,8 @@ def quantify(
     notes = [*image.notes, *said, *(low.notes if low is not None else ())]
     struck = int(np.asarray(store.get("_struck")).sum())
     if struck:
-        notes.append(f"cosmic rays: single channels bridged in {struck} of {pixels.number} spectra")
+        part = "" if pixels.number == 1 else f" in {struck:,} of {pixels.number:,} spectra"
+        notes.append(f"cosmic rays: single channels bridged{part}")
     if maps is not None:
         notes = [*notes, *(n for n in maps.notes if n not in notes)]
     return _assembled(
@@ -295,12 +306,17 @@ def _identified(
     threads: int,
     scheduler: str | None,
     folder: Path | None,
-) -> tuple[tuple[str, ...], ElementMaps | None]:
+) -> tuple[tuple[str, ...], ElementMaps | None, str]:
+    """The elements that are there, their maps, and what there is to say where there are none."""
     if image.number == 1:
         result = identify_spectra(
-            Spectra(sample[0], image.axis), model=model, threshold=threshold, threads=threads
+            Spectra(sample[0], image.axis),
+            model=model,
+            threshold=threshold,
+            threads=threads,
+            evidence=True,
         )[0]
-        return result.found, None
+        return result.found, None, f" ({result.abstained})" if result.abstained else ""
     maps = element_maps(
         image,
         model=model,
@@ -311,7 +327,7 @@ def _identified(
         scheduler=scheduler,
         work_folder=folder / "elements" if folder is not None else None,
     )
-    return maps.elements, maps
+    return maps.elements, maps, ""
 
 
 def _left_out(maps: ElementMaps) -> dict[str, str]:
@@ -362,51 +378,20 @@ def _mean_kernel(low: LowLoss, image: SpectrumImage) -> Response:
     return replace(response, kernel=response.kernel.mean(axis=0, keepdims=True))
 
 
-def _supported(
+def _fit_of_sum(
     settings: Settings,
     kernel: Response | None,
     sample: NDArray[np.floating],
     gain: float | None,
-    axis_error_ev: float,
-    *,
-    prune: bool,
-) -> tuple[Settings, LinearFit, Noise, Mismatch, dict[str, str], dict[str, str]]:
-    """Settings with the elements that the summed spectrum speaks for, its fit, noise, misfit.
-
-    Last come those taken out and those whose amount cannot be told, and why.
-    """
-    dropped: dict[str, str] = {}
-    some, total = _some(sample), total_of(sample)[None]
-    rough = gain or apparent_gain(some)
-    while True:
-        design = settings.design(kernel)
-        first = fit_spectra(some, design, gain=rough)
-        noise = estimated_noise(first.residuals(), first.model())
-        if gain is not None:
-            noise = Noise(gain, noise.correlation)
-        fit = fit_spectra(total, design, gain=noise.gain, correlation=noise.correlation)
-        ratio = fit.likelihood_ratio[0] / max(
-            1.0, float(np.nan_to_num(fit.reduced_chi2[0], nan=1.0))
-        )
-        weakest = int(np.argmin(ratio))
-        if not prune or len(settings.elements) == 1 or ratio[weakest] >= SIGNIFICANT:
-            mismatch = mismatch_of(fit, axis_error_ev)
-            feigned = _feigned(fit, mismatch) if prune else {}
-            return settings, fit, noise, mismatch, dropped, feigned
-        symbol = settings.elements[weakest]
-        dropped[symbol] = f"not supported by the fit (likelihood ratio {ratio[weakest]:.2g})"
-        settings = replace(settings, elements=tuple(s for s in settings.elements if s != symbol))
-
-
-def _feigned(fit: LinearFit, mismatch: Mismatch) -> dict[str, str]:
-    """Elements of which the edges of the others may feign as much as is found, and why."""
-    share = fit.amounts[0] / np.hypot(mismatch.feigned(fit.amounts)[0], fit.errors[0])
-    return {
-        symbol: "the edges of the others may feign as much as is found "
-        f"({part:.2g} standard errors of the model)"
-        for symbol, part in zip(fit.design.elements, share, strict=True)
-        if part < 1.0 and share.max() >= 1.0
-    }
+) -> tuple[LinearFit, Noise]:
+    """The fit of the summed spectrum, and the noise of single ones."""
+    design, some = settings.design(kernel), _some(sample)
+    first = fit_spectra(some, design, gain=gain or apparent_gain(some))
+    noise = estimated_noise(first.residuals(), first.model())
+    if gain is not None:
+        noise = Noise(gain, noise.correlation)
+    total = total_of(sample)[None]
+    return fit_spectra(total, design, gain=noise.gain, correlation=noise.correlation), noise
 
 
 def _assembled(
@@ -440,13 +425,14 @@ def _assembled(
             "model_error": float(model_error[0, i]),
             "amount": float(fit.amounts[0, column]) / number,
             "amount_error": float(fit.errors[0, column]) / number,
-            "likelihood_ratio": float(fit.likelihood_ratio[0, column]),
+            "likelihood_ratio": float(significance(fit)[0, column]),
         }
         for i, (symbol, column) in enumerate(zip(symbols, quantified, strict=True))
     }
     unusable = state.size - number
     if unusable and not any("left out" in note for note in notes):
-        notes.append(f"{unusable} of {state.size} spectra hold no counts or are saturated")
+        said = of_all(unusable, state.size, "holds no counts or is", "hold no counts or are")
+        notes.append(f"{said} saturated")
     maps_of = {name: np.array(store.get(name)) for name in (*PER_ELEMENT, "chi2")}
     return Quantification(
         symbols,

@@ -1,4 +1,14 @@
-"""Whether a sum of spectra bears an element out, by network and fit together.
+"""What there is of an element: whether it is there, and whether its amount can be told.
+
+Two questions, each with one answer for maps and quantification alike.
+
+Whether an element is there, network and fit of the evidence tell together, in sums of the spectra
+that may hold it (below) or, of a single spectrum, as `coreloss.identify` does. They see its edges
+whole: white lines, and every edge at the place where it lies. The fit of a quantification sees
+less, and does not take back what they found: where near-edge regions are left out it has no white
+lines, in a record that ends soon after M4,5 next to nothing else, and in the sum of all spectra a
+layer of few pixels is diluted. What it tells is how much there is. An amount that it does not need
+(`significance`) is flagged; one that the edges of others may feign (`untold`) is not given.
 
 Single spectra of an image are noisy, and what the network mistakes in one (Co for Ba, whose edges
 lie 2 eV apart) it mistakes in all like it, so that the wrong map is as coherent as the right one.
@@ -9,15 +19,21 @@ anything that the others do not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from coreloss.energy import EnergyAxis
+from coreloss.fit import LinearFit, Mismatch, fit_spectra
 from coreloss.identification import Identification
 from coreloss.identification.evidence import gather
 from coreloss.identification.result import bridged
 
-__all__ = ["BORNE_OUT", "SIGNIFICANT", "Proof", "Support"]
+__all__ = ["BORNE_OUT", "SIGNIFICANT", "Proof", "Support", "significance", "untold"]
 
-#: 2 Δ ln L from which an element counts as significant: three standard errors.
+#: `significance` from which the amount of an element counts as such: three standard errors.
 SIGNIFICANT = 9.0
 #: The same significance for the three shapes that an edge has in the evidence's fit: step, plural
 #: scattering and near-edge structure.
@@ -102,3 +118,53 @@ class Proof:
         ratio = self.likelihood_ratios.get(symbol, proof.likelihood_ratio)
         likely = min(proof.network, proof.probability) >= self.result.threshold
         return Support(proof.network, proof.probability, ratio, likely and ratio >= BORNE_OUT)
+
+
+def significance(fit: LinearFit) -> NDArray[np.float64]:
+    """2 Δ ln L of each element, (n, n_elements), the noise scaled up to what the fit misses."""
+    unit = np.maximum(np.nan_to_num(fit.reduced_chi2, nan=1.0), 1.0)
+    return np.asarray(fit.likelihood_ratio / unit[:, None])
+
+
+def untold(
+    fit: LinearFit, mismatch: Mismatch, sums: Sequence[Identification] = ()
+) -> dict[str, str]:
+    """Elements of which the edges of the others may feign as much as there is, and why.
+
+    Asked of the sum of all spectra and of those sums in which the element is found: of a layer
+    of few pixels too little is left in the sum of all.
+
+    Parameters
+    ----------
+    fit : LinearFit
+        Of the sum of all.
+    mismatch : Mismatch
+        Of that fit.
+    sums : sequence of Identification
+        Of other sums of spectra of the same record.
+    """
+    elements = fit.design.elements
+    asked, fits = np.ones((1 + len(sums), len(elements)), dtype=bool), [fit]
+    for number, part in enumerate(sums, start=1):
+        asked[number] = [symbol in part.found for symbol in elements]
+    if sums:
+        counts = np.stack([_on_axis(part, fit.design.axis) for part in sums])
+        fits.append(fit_spectra(counts, fit.design, gain=fit.gain, correlation=fit.correlation))
+    share = np.concatenate(
+        [f.amounts / np.hypot(mismatch.feigned(f.amounts), f.errors) for f in fits]
+    )
+    most = np.where(asked, share, 0.0).max(axis=0)
+    return {
+        symbol: "its amount cannot be told: the edges of the others may feign as much as is found "
+        f"({part:.2g} standard errors of the model)"
+        for symbol, part in zip(elements, most, strict=True)
+        if part < 1.0 and most.max() >= 1.0
+    }
+
+
+def _on_axis(part: Identification, axis: EnergyAxis) -> NDArray[np.float64]:
+    """The counts of an identified sum, (n_energy,); NaN where its record had none."""
+    out = np.full(axis.size, np.nan)
+    first = axis.index(part.axis.offset)
+    out[first : first + part.counts.size] = part.counts
+    return out

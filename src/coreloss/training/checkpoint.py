@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from coreloss.networks.compact import Compact
 from coreloss.networks.widen import widened
 
-__all__ = ["clear_partial", "latest", "load", "load_mean", "save", "take_weights"]
+__all__ = ["clear_partial", "latest", "load", "load_mean", "save", "state_of", "take_weights"]
 
 _KEEP = 2
 
@@ -28,10 +28,26 @@ def latest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def state_of(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of its run: ``spectra`` seen, scores, hash of the recipe, …
+
+    Raises ValueError if that is damaged.
+    """
+    file = path / "state.json"
+    try:
+        state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        state["spectra"] + 0
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _damaged(file, "it does not tell the state of the run") from None
+    return state
+
+
 def clear_partial(folder: Path) -> None:
-    """Remove what a kill in the middle of `save` left behind."""
+    """Remove what a kill in the middle of a checkpoint or a file left behind."""
     for partial in folder.glob(".checkpoint-*"):
         shutil.rmtree(partial)
+    for file in (*folder.glob(".recipe.toml.*.partial"), *folder.glob(".log.jsonl.*.partial")):
+        file.unlink()
 
 
 def save(
@@ -90,8 +106,7 @@ def load(
         slots.setdefault(int(number), {})[key] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
-    state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    return state
+    return state_of(path)
 
 
 def load_mean(paths: Sequence[Path], network: nn.Module) -> None:
@@ -124,10 +139,16 @@ def _take_all(path: Path, name: str, network: nn.Module) -> None:
 def _read(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
+    except FileNotFoundError:
+        raise _damaged(file, "it is missing") from None
     except SafetensorError as error:
-        raise ValueError(
-            f"{file}: is damaged ({error}); remove its checkpoint, so that the one before is taken"
-        ) from None
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, how: object) -> ValueError:
+    return ValueError(
+        f"{file}: is damaged ({how}); remove its checkpoint, so that the one before is taken"
+    )
 
 
 def take_weights(path: Path, network: nn.Module, mean: dict[str, Tensor]) -> dict[str, Any]:
@@ -171,6 +192,6 @@ def take_weights(path: Path, network: nn.Module, mean: dict[str, Tensor]) -> dic
     network.load_state_dict(fitting, strict=False)
     for key, value in network.state_dict().items():
         mean[key].copy_(value)
-    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    state = state_of(path)
     spectra = state["spectra"] + state.get("start", {}).get("spectra", 0)
     return {"spectra": spectra, "kept_new": len(own) - len(fitting)}

@@ -13,7 +13,7 @@ from coreloss.identification import ModelBundle, load_model
 from coreloss.identification.bundle import ModelError
 from coreloss.simulate import simulate, simulation_from_table
 from coreloss.training.calibration import scored
-from coreloss.training.loop import train_one
+from coreloss.training.loop import train_one, trained_by
 from coreloss.training.parallel import Ranks
 from coreloss.training.recipe import TrainingRecipe
 from coreloss.training.source import CALIBRATION_SEED
@@ -44,10 +44,11 @@ def train_members(
     Each begins with other weights and sees other spectra. Returns the sum of the spectra
     seen, whether all are finished, and the scores of the last.
     """
-    kept = folder / "recipe.toml"
-    if kept.is_file() and not resume:
+    kept, places = folder / "recipe.toml", member_folders(recipe, folder)
+    members = [(recipe.member(number), place) for number, place in enumerate(places, start=1)]
+    if (kept.is_file() or any(place.is_dir() for place in places)) and not resume:
         raise FileExistsError(f"{folder}: holds a training run; give --resume to continue it")
-    if kept.is_file() and kept.read_text(encoding="utf-8") != recipe.text:
+    if not all(trained_by(*each) for each in ((recipe, folder), *members)):
         raise ValueError(f"{folder}: was trained with another recipe; choose another folder")
     ranks.agreed(None)  # all have looked before anything is written
     if ranks.first:
@@ -55,8 +56,8 @@ def train_members(
         with whole(kept) as partial:
             partial.write_text(recipe.text, encoding="utf-8")
     total: dict[str, Any] = {"spectra": 0, "finished": True}
-    for number, place in enumerate(member_folders(recipe, folder), start=1):
-        outcome = train_one(recipe.member(number), place, ranks, device, True, end, quiet)
+    for member, place in members:
+        outcome = train_one(member, place, ranks, device, True, end, quiet)
         total = {
             **outcome,
             "spectra": total["spectra"] + outcome["spectra"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import tempfile
 import warnings
@@ -76,7 +75,7 @@ def export_bundle(
     Raises
     ------
     FileNotFoundError
-        If the run has no checkpoint.
+        If the run has no checkpoint, or no ``recipe.toml``.
     FileExistsError
         If the bundle exists and ``force`` is false.
     ValueError
@@ -110,11 +109,16 @@ def export_bundle(
             raise FileNotFoundError(f"{each}: holds no checkpoint; train first")
         checkpoints.append(newest)
     check_target(target, force)
+    if not (run / "recipe.toml").is_file():
+        raise FileNotFoundError(
+            f"{run}: holds no recipe.toml, which tells its network; "
+            "'coreloss train' with its recipe and --resume puts it back"
+        )
     recipe = load_training_recipe(run / "recipe.toml")
     network = build_network(recipe)
     checkpoint.load_mean(checkpoints, network)
     network.eval()
-    states = [json.loads((c / "state.json").read_text(encoding="utf-8")) for c in checkpoints]
+    states = [checkpoint.state_of(each) for each in checkpoints]
 
     with bundle_folder(target, force) as partial:
         records = open_source(recipe, "cpu").calibration(calibration_spectra)

@@ -160,7 +160,7 @@ def train_one(
     begun = newest is not None or searching(folder)
     if begun and not resume:
         raise FileExistsError(f"{folder}: holds a training run; give --resume to continue it")
-    if begun and (folder / "recipe.toml").read_text(encoding="utf-8") != recipe.text:
+    if begun and not trained_by(recipe, folder):
         raise ValueError(f"{folder}: was trained with another recipe; choose another folder")
     ranks.check(recipe.schedule.batch_size)
     if recipe.schedule.learning_rate_grid:
@@ -183,7 +183,22 @@ def train_one(
     _keep_recipe(recipe, folder, ranks)
     if ranks.first:
         checkpoint.clear_partial(folder)
+    if run.start:
+        run.save()  # what is killed before its first chunks still knows where it began
     return run.go(newest, end)
+
+
+def trained_by(recipe: TrainingRecipe, folder: Path) -> bool:
+    """Whether a run that began, if any did, is one of this recipe."""
+    kept = folder / "recipe.toml"
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8") == recipe.text
+    # lost, as where a machine stopped before its disk had it: the checkpoint says whose it is,
+    # or the folders of a search for a learning rate
+    newest = checkpoint.latest(folder)
+    if newest is not None:
+        return checkpoint.state_of(newest).get("recipe") in (None, recipe.sha256)
+    return all(trained_by(recipe, place) for place in folder.glob("rate-*"))
 
 
 def _keep_recipe(recipe: TrainingRecipe, folder: Path, ranks: parallel.Ranks) -> None:
@@ -282,13 +297,13 @@ class _Run:
             if self.ranks.agreed(end is not None and now > end):
                 break
             if now - saved > self.plan.checkpoint_seconds:
-                self._save()
+                self.save()
                 saved = now
         if self._finished() and self.validated != self.spectra:
             self._validate()
             progress.note(self.scores)
         if self.spectra > first:
-            self._save()
+            self.save()
         progress.end()
         return {"spectra": self.spectra, "finished": self._finished(), **self.scores}
 
@@ -430,7 +445,8 @@ class _Run:
                 log.write(json.dumps({"spectra": self.spectra, **self.scores}) + "\n")
         self.validated = self.spectra
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write a checkpoint; one process does."""
         if not self.ranks.first:
             return
         state = {
@@ -441,6 +457,7 @@ class _Run:
             "validated": self.validated,
             "simulator": self.simulator,
             "start": self.start,
+            "recipe": self.recipe.sha256,
         }
         checkpoint.save(self.folder, self.spectra, self.network, self.mean, self.optimiser, state)
 
