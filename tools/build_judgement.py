@@ -563,7 +563,6 @@ def main() -> None:
         combine = fit_probabilities(bundle, 6 * n)
         values = {
             "model": f"{bundle.name} {bundle.version}",
-            "spectra": n,
             **fit_axes(bundle, n),
             "combine": combine.tolist(),
         }
