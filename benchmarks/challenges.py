@@ -1,12 +1,15 @@
 """Scores of a model on the challenge classes of benchmarks/challenges/, one TOML file each.
 
-Run: python benchmarks/challenges.py [--model BUNDLE] [--spectra 100] [--whole 20] [NAME …]
+Run: python benchmarks/challenges.py [--model BUNDLE] [--before BUNDLE] [--spectra 100]
+     [--whole 20] [NAME …]
 
-Every file says what is hard about its class, which samples it draws from ([sample]), the record
+Every file says what is hard about its class, what caused the errors that were found in it and what
+was done about them, which samples it draws from ([sample]), the record
 ([record]) and what differs from the simulation recipe 'default' ([simulation]). 'network' is
 the network alone with the axis as recorded; 'whole' is what the command line can give: axis
 estimated, edges fitted, abstentions. 'exact, first' is the network on the spectra that 'whole'
-sees.
+sees. 'before' is the network of another bundle on the same spectra; that in RESULTS.md is default
+model 1, src/coreloss/data/models/default at commit 2373603.
 """
 
 from __future__ import annotations
@@ -52,10 +55,11 @@ RECORD = {
 
 @dataclass(frozen=True)
 class Challenge:
-    """One class: its name, what is hard about it, its samples, record and recipe."""
+    """One class: its name, what is hard about it and why, its samples, record and recipe."""
 
     name: str
     description: str
+    cause: str
     samples: tuple[dict[str, float], ...]
     record: dict[str, tuple[float, float]]
     recipe: SimulationRecipe
@@ -64,7 +68,7 @@ class Challenge:
 def load_challenge(path: Path) -> Challenge:
     """Read a challenge; raises ValueError naming the file and what is wrong."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    unknown = set(table) - {"description", "sample", "record", "simulation"}
+    unknown = set(table) - {"description", "cause", "sample", "record", "simulation"}
     unknown |= set(table.get("record", {})) - RECORD
     if unknown:
         raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))}")
@@ -79,7 +83,7 @@ def load_challenge(path: Path) -> Challenge:
         {"base": "default", "framed_fraction": 0.0, **table.get("simulation", {})},
         source=str(path),
     )
-    return Challenge(path.stem, table["description"], samples, record, simulation)
+    return Challenge(path.stem, table["description"], table["cause"], samples, record, simulation)
 
 
 def simulate_challenge(challenge: Challenge, n: int, seed: int) -> SimulatedBatch:
@@ -192,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="classes; all without")
     parser.add_argument("--model", help="model name or bundle directory")
+    parser.add_argument("--before", help="another, scored beside it without fit and axis search")
     parser.add_argument("--spectra", type=int, default=100)
     parser.add_argument("--whole", type=int, default=20, help="records of each with everything on")
     parser.add_argument("--seed", type=int, default=0)
@@ -210,6 +215,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         "|---|---|---|---|---|---|---|---|",
     ]
     results = {}
+    before = load_model(options.before) if options.before else None
+    causes = []
+    if before:
+        then, now = (f"exact, {b.name} {b.version}" for b in (before, bundle))
+        causes = [
+            "",
+            "The network alone, then and now:",
+            "",
+            f"| class | {then} | {now} | what caused errors, and what was done |",
+            "|---|---|---|---|",
+        ]
     for path in paths:
         challenge = load_challenge(path)
         values = score(challenge, bundle, options.spectra, options.whole, options.seed)
@@ -222,6 +238,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         line = f"| {challenge.name} | {' | '.join(cells)} | {wrong} |"
         print(line, flush=True)
         lines.append(line)
+        if before:
+            old = score(challenge, before, options.spectra, 0, options.seed)["network"]
+            causes.append(
+                f"| {challenge.name} | {old['exact_match']:.2f} | {network['exact_match']:.2f} | "
+                f"{challenge.cause} |"
+            )
     if options.json:
         options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
     lines += [
@@ -231,10 +253,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "evidence and abstention; “exact, first” is the network alone on those. F1 is the mean "
         "over spectra; a spectrum without elements has 1 where nothing is found. What each class "
         "is: `benchmarks/challenges/*.toml`.",
+        *causes,
     ]
     if not options.dry:
         command = (
             f"python benchmarks/challenges.py --spectra {options.spectra} --whole {options.whole}"
+            + (" --before BUNDLE" if before else "")
         )
         write("Challenges", command, "\n".join(lines))
 

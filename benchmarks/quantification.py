@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +27,7 @@ from coreloss.edges import Edge, edges_of
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.fit import Response, design_matrix, fit_spectra, mismatch_of
 from coreloss.io import load
-from coreloss.maps import element_maps, quantify
+from coreloss.maps import Quantification, element_maps, quantify
 
 MICROSCOPE = {"beam_energy_kev": 300.0, "alpha_mrad": 20.0, "beta_mrad": 30.0}
 AXIS = EnergyAxis(400.0, 0.75, 800)
@@ -193,6 +194,57 @@ SETS = (
 BY_PEAKS = {"BN_A3_r3_cal": (0.0, 1.0), "BN_A3_r1": (3.75, 1.0)}
 
 
+@dataclass(frozen=True)
+class Readings:
+    """Ratios of two elements in repeated readings, their scatter and its stated size."""
+
+    ratio: float
+    #: Relative, of all readings, and of successive ones: a specimen that changes under the beam
+    #: scatters as well, and neighbours tell noise from it.
+    scatter: float
+    near: float
+    stated: float
+
+    @classmethod
+    def of(cls, result: Quantification, pair: tuple[str, str]) -> Readings:
+        """Of the pixels that have both elements."""
+        number = len(result.elements)
+        columns = [result.elements.index(symbol) for symbol in pair]
+        amounts, errors, percent, percent_error = (
+            values.reshape(-1, number)[:, columns]
+            for values in (
+                result.amounts, result.errors,
+                result.atomic_percent / 100.0, result.atomic_percent_errors / 100.0,
+            )
+        )  # fmt: skip
+        known = np.isfinite(percent_error).all(axis=1) & (amounts > 0).all(axis=1)
+        ratio = amounts[known, 0] / amounts[known, 1]
+        if number == 2:
+            # c = r/(1+r): the relative error of the ratio is that of the share over 1 - c
+            c = percent[known, 0]
+            stated = percent_error[known, 0] / (c * (1.0 - c))
+        else:
+            # shares hang on the others too: by the amounts, whose covariance is left out
+            stated = np.hypot(*(errors[known] / amounts[known]).T)
+        mean = float(ratio.mean())
+        return cls(
+            mean,
+            float(ratio.std()) / mean,
+            float(np.sqrt(0.5 * np.mean(np.diff(ratio) ** 2))) / mean,
+            float(stated.mean()),
+        )
+
+    def cells(self) -> str:
+        """The columns of a table after the ratio."""
+        return (
+            f"{100 * self.scatter:.2f} % | {100 * self.near:.2f} % | "
+            f"{self.stated / self.scatter:.2f} | {self.stated / self.near:.2f}"
+        )
+
+
+SCATTER = "scatter | of successive readings | stated σ / scatter | / that of successive readings"
+
+
 def run_real() -> None:
     """The round robin: ratio, scatter of the readings and stated error."""
     folder = Path(os.environ.get("CORELOSS_REAL", ROOT / ".." / "shared" / "real"))
@@ -201,8 +253,7 @@ def run_real() -> None:
         return
     rows = {Path(r["file"]).stem: r for r in json.loads((folder / "manifest.json").read_text())}
     lines = [
-        "| set | low loss | ratio | over the true | scatter | of successive readings | "
-        "stated σ / scatter | / that of successive readings |",
+        f"| set | low loss | ratio | over the true | {SCATTER} |",
         "|---|---|---|---|---|---|---|---|",
     ]
     tried = [(*entry, rows[entry[0]]["axis_correction_a_b"], "") for entry in SETS]
@@ -223,25 +274,32 @@ def run_real() -> None:
             alpha_mrad=0.2,
             beta_mrad=beta,
         )
-        one, two = (result.amounts[:, result.elements.index(s)] for s in pair)
-        ratio = one / two
-        column = result.elements.index(pair[0])
-        # c = r/(1+r): the relative error of the ratio is that of the share over 1 - c
-        c = result.atomic_percent[:, column] / 100.0
-        stated = np.mean(result.atomic_percent_errors[:, column] / 100.0 / (c * (1.0 - c)))
-        scatter = ratio.std() / ratio.mean()
-        # a specimen that changes under the beam scatters as well: neighbours tell noise from it
-        near = np.sqrt(0.5 * np.mean(np.diff(ratio) ** 2)) / ratio.mean()
+        seen = Readings.of(result, pair)
         lines.append(
-            f"| {stem}{how} | {'yes' if low else 'no'} | {pair[0]}/{pair[1]} {ratio.mean():.4f} | "
-            f"{ratio.mean() / truth:.3f} | {100 * scatter:.2f} % | {100 * near:.2f} % | "
-            f"{stated / scatter:.2f} | {stated / near:.2f} |"
+            f"| {stem}{how} | {'yes' if low else 'no'} | {pair[0]}/{pair[1]} {seen.ratio:.4f} | "
+            f"{seen.ratio / truth:.3f} | {seen.cells()} |"
         )
     lines += [
         "",
         "Elements given, axes corrected as in the manifest or as said, the whole record fitted.",
     ]
     write("Round robin", "python benchmarks/quantification.py real", "\n".join(lines))
+
+
+def automatic_row(stem: str, pair: tuple[str, str], truth: float, result: Quantification) -> str:
+    """What the program makes of a set by itself, a line of the table."""
+    cells = " | | | | | "
+    if all(symbol in result.elements for symbol in pair):
+        one, two = (result.total[symbol] for symbol in pair)
+        # c = r/(1+r): the relative error of the ratio is that of the share over 1 - c
+        share = one["amount"] / (one["amount"] + two["amount"])
+        cells = (
+            f"{one['amount'] / two['amount'] / truth:.3f} | "
+            f"{one['model_error'] / 100.0 / (share * (1.0 - share)):.3f} | "
+            f"{Readings.of(result, pair).cells()}"
+        )
+    said = [n for n in result.notes if "axis" in n or "t/λ" in n]
+    return f"| {stem} | {', '.join(result.elements)} | {cells} | {'; '.join(said)} |"
 
 
 def run_automatic() -> None:
@@ -251,7 +309,10 @@ def run_automatic() -> None:
         print("the real spectra are not on this machine (CORELOSS_REAL names their folder)")
         return
     rows = {Path(r["file"]).stem: r for r in json.loads((folder / "manifest.json").read_text())}
-    lines = ["| set | elements | over the true | ± model | said |", "|---|---|---|---|---|"]
+    lines = [
+        f"| set | elements | over the true | ± model | {SCATTER} | said |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for stem, pair, truth, beta in SETS:
         low = rows[stem].get("low_loss_file")
         result = quantify(
@@ -262,17 +323,7 @@ def run_automatic() -> None:
             alpha_mrad=0.2,
             beta_mrad=beta,
         )
-        ratio, model = "", ""
-        if all(symbol in result.elements for symbol in pair):
-            one, two = (result.total[symbol] for symbol in pair)
-            ratio = f"{one['amount'] / two['amount'] / truth:.3f}"
-            # c = r/(1+r): the relative error of the ratio is that of the share over 1 - c
-            share = one["amount"] / (one["amount"] + two["amount"])
-            model = f"{one['model_error'] / 100.0 / (share * (1.0 - share)):.3f}"
-        said = [n for n in result.notes if "axis" in n or "t/λ" in n]
-        lines.append(
-            f"| {stem} | {', '.join(result.elements)} | {ratio} | {model} | {'; '.join(said)} |"
-        )
+        lines.append(automatic_row(stem, pair, truth, result))
     write(
         "Round robin, fully automatic",
         "python benchmarks/quantification.py automatic",

@@ -9,28 +9,32 @@ import numpy as np
 import pytest
 
 import coreloss
-from coreloss.energy import EnergyAxis
-from coreloss.identification import load_model
+from coreloss.energy import EnergyAxis, Spectra
+from coreloss.identification import identify_spectra, load_model
 from coreloss.identification.axis import (
-    AxisEstimate,
     Cells,
-    Reading,
     _followed,
     _line,
     decided,
     estimate_axis,
     parse_axis,
+    readings,
+    scanned,
 )
+from coreloss.identification.axis_estimate import AxisEstimate, Reading, one_edge_wrong
 from coreloss.identification.candidates import CandidateSet
+from coreloss.identification.evidence import ElementEvidence, Evidence, doubted, gather
+from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import columns_of
 from coreloss.identification.positions import FoundEdge, distinct, found_edges
 from coreloss.identification.predict import _seen
 from coreloss.simulate import load_recipe, simulate_sample
 
-#: edges where the table has them (those of substances begin where their structure does), and no
-#: steps of gain, which are undone before edges are looked for
+#: edges where the table has them (those of substances begin where their structure does, and waves
+#: above one edge move the next), and no steps of gain, which are undone before edges are looked for
 AT_TABLE = {
     "substance_fraction": 0.0,
+    "extended_fraction": 0.0,
     "edge_shift_ev": 0.0,
     "chemical_shift_ev": 0.0,
     "instrumental_shift_ev": 0.0,
@@ -137,6 +141,16 @@ def test_one_edge_alone_corrects_nothing_that_chemistry_may_do() -> None:
     alone = decided([_reading(6.0, 1.0, ("Fe L2,3 at 702.0 eV",), 1.0)], 0.6)
     assert not alone.corrected
     assert "one edge cannot tell" in alone.sentence()
+    # both readings, the likelier first
+    wrong = alone.to_dict()["one_edge_wrong"]
+    assert wrong == pytest.approx(one_edge_wrong(6.0, 1.0), abs=1e-3)
+    assert wrong > 0.8
+    percent = round(100 * one_edge_wrong(6.0, 1.0))
+    said = f"(the axis reads 6.0 eV low: {percent} %, it is right and the edge lies there"
+    assert said in alone.sentence()
+    vague = decided([_reading(6.0, 2.4, ("Fe L2,3 at 702.0 eV",), 1.0)], 0.6)
+    assert one_edge_wrong(6.0, 2.4) < 0.5
+    assert "(it is right and the edge lies there: " in vague.sentence()
     two = decided([_reading(6.0, 1.0, ("Fe L2,3 at 702.0 eV", "O K at 526.0 eV"), 1.0)], 0.6)
     assert two.shift_ev == 6.0
     far = ("Fe L2,3 at 694.0 eV",)
@@ -175,6 +189,47 @@ def test_the_answer_and_its_axis_agree_on_what_is_there(
         for result in results if isinstance(results, list) else [results]:
             assert result.axis_estimate is not None
             assert result.axis_estimate.symbols == {"O"}
+
+
+def test_a_correction_by_what_is_not_there_is_taken_back(
+    step_bundle: Path, oxygen: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a plasmon that looked like Li K under another axis."""
+    energy, counts = oxygen
+    options = {"model": step_bundle, "axis_mode": "auto"}
+    for used, moved in (("Ti L2,3 at 441.5 eV", False), ("O K at 518.0 eV", True)):
+        far = decided([_reading(14.0, 1.0, (used,), 1.0)], 0.6)
+        assert far.corrected
+        # seen or not whatever the axis does to the steps that this model looks for
+        monkeypatch.setattr(
+            "coreloss.identification.predict.estimate_axis", lambda *_, e=far, **__: e
+        )
+        monkeypatch.setattr(
+            "coreloss.identification.predict._seen", lambda symbol, results: symbol == "O"
+        )
+        result = coreloss.identify(counts, energy, **options)
+        assert result.axis_estimate.corrected == moved
+        assert result.axis.offset == pytest.approx(energy[0] + 14.0 * moved)
+        if not moved:
+            assert "taken as recorded" in result.axis_estimate.sentence()
+            assert result.to_dict()["axis"]["measured_ev"] is None
+
+
+@pytest.mark.parametrize("off_ev", [0.0, 4.0])
+def test_a_zero_loss_peak_tells_of_the_axis(off_ev: float) -> None:
+    """Not a plasmon, for all that it would be Li K were the axis 40 eV off."""
+    energy = np.arange(-20.0, 400.0, 0.25)
+    counts = 1e6 * np.exp(-0.5 * (energy / 0.5) ** 2)
+    counts += 4e4 * np.exp(-0.5 * ((energy - 22.0) / 5.0) ** 2)
+    counts += 3e3 * (np.maximum(energy, 15.0) / 60.0) ** -2.8 * (energy > 15.0)
+    counts = np.random.default_rng(5).poisson(counts)
+    result = coreloss.identify(counts, energy + off_ev, axis_mode="auto", threads=1)
+    assert result.found == ()
+    assert result.axis.start == pytest.approx(energy[0] - 0.125, abs=0.3)
+    estimate = result.axis_estimate
+    assert estimate.corrected == (off_ev != 0.0)
+    assert f"zero-loss peak at {off_ev:.1f} eV" in estimate.sentence()
+    assert estimate.symbols == frozenset()
 
 
 def test_rivals_of_which_one_is_there_are_seen() -> None:
@@ -281,6 +336,20 @@ def test_edges_are_followed_where_they_lead() -> None:
     assert all(abs(edge.found_ev - edge.onset_ev) < 6.0 for edge in edges)  # they began 17 eV off
 
 
+def test_no_axis_is_off_by_more_than_was_asked(titanate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far the edges of a reading at the end of the search lead."""
+    counts, axis = titanate
+    bundle, weights = load_model(), np.array(judgement()["cells"])
+    cells = scanned(counts, axis, bundle, threads=1)
+    ends = iter((0.5, 44.0, -53.0))
+    monkeypatch.setattr(
+        "coreloss.identification.axis._followed",
+        lambda *_: ([], next(ends), 1.0, 1.0, (), 0.0),
+    )
+    found = readings(counts, axis, bundle, cells, weights, threads=1)
+    assert [reading.shift_ev for reading in found] == [0.5, 44.0]
+
+
 def test_no_peak_without_its_step() -> None:
     """Shapes of edges: none below the onset, none that is near-edge structure alone."""
     for symbol in ("C", "O", "Ti", "Fe", "La"):
@@ -301,3 +370,67 @@ def test_real_carbon_begins_where_it_does(real_folder: Path) -> None:
     (edge,) = found_edges(np.asarray(spectra.counts, dtype=float).ravel(), spectra.axis, ["C"])
     assert edge.found_ev == pytest.approx(284.0, abs=2.0)
     assert edge.snr > 20.0
+
+
+def test_a_shift_that_is_not_sure_is_no_agreement() -> None:
+    places = ("Ti L2,3 at 453.5 eV", "O K at 523.2 eV")
+    said = AxisEstimate("auto", 0.0, 1.0, 3.4, 2.3, 0.9, places).sentence()
+    assert "may read 3.4 ± 2.3 eV low (Ti L2,3 at 453.5 eV, O K at 523.2 eV)" in said
+    assert "taken as recorded" in said
+    assert "agrees" not in said
+    near = AxisEstimate("auto", 0.0, 1.0, 0.4, 1.3, 0.9, places).sentence()
+    assert near.startswith("the axis agrees with Ti L2,3 at 453.5 eV")
+
+
+def test_elements_are_as_sure_as_the_reading_that_shows_them() -> None:
+    """Argon was 99.8 % sure on an axis moved by 24 eV, a reading that itself was so to 70 %."""
+    other = Reading(0.0, 1.0, 1.0, ("Ti", "O"), (), (), np.zeros(1), 0.2)
+    moved = AxisEstimate("auto", 24.5, 1.0, 24.5, 1.0, 0.7, ("Ar L2,3 at 221.0 eV",), (other,))
+    assert moved.certainty("Ar") == 0.7
+    assert moved.certainty("O") == pytest.approx(0.9)
+    assert replace(moved, shift_ev=0.0).certainty("Ar") == 1.0
+    assert replace(moved, mode="given").certainty("Ar") == 1.0
+    argon = ElementEvidence("Ar", 0.99, 0.6, 40.0, 30.0, ())
+    empty = np.zeros(0)
+    proof = Evidence({"Ar": argon}, empty, empty, empty, {}, empty, empty, 1.0)
+    said = doubted(proof, moved.certainty, 0.48).elements["Ar"]
+    assert said.probability == pytest.approx(0.42)
+    assert "probability of 0.70" in said.reason
+    assert doubted(proof, moved.certainty, 0.4).elements["Ar"].reason == ""
+
+
+def test_an_answer_on_a_corrected_axis_is_no_surer_than_the_axis() -> None:
+    counts, axis = titanates(4)[2]
+    wrong = Spectra(counts, EnergyAxis(axis.offset + 15.0, axis.dispersion, axis.size))
+    for evidence in (False, True):
+        (result,) = identify_spectra(wrong, axis_mode="auto", evidence=evidence)
+        assert result.axis_estimate.corrected
+        for symbol in ("Ti", "O"):
+            sure = result.axis_estimate.certainty(symbol)
+            assert 0.5 < result.probabilities[symbol] <= sure
+            if evidence:
+                told = result.evidence.elements[symbol].probability
+                assert told == pytest.approx(result.probabilities[symbol])
+
+
+def test_one_faint_edge_found_under_many_axes_moves_none(titanate) -> None:
+    """Backgrounds had an element where some axis made an edge of a bend in them."""
+    counts, axis = titanate
+    wrong = Spectra(counts, EnergyAxis(axis.offset + 15.0, axis.dispersion, axis.size))
+    far = decided([_reading(-14.0, 1.0, ("O K at 546.0 eV",), 1.0)], 0.6)
+
+    def edge(probability: float) -> object:
+        gathered = gather
+
+        def told(*words: object, **options: object) -> Evidence:
+            return replace(gathered(*words, **options), edge=probability)
+
+        return told
+
+    for probability, moved in ((0.7, False), (0.9, True)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("coreloss.identification.predict.estimate_axis", lambda *_, **__: far)
+            patch.setattr("coreloss.identification.predict.gather", edge(probability))
+            (result,) = identify_spectra(wrong, axis_mode="auto", evidence=True)
+        assert result.axis_estimate.corrected == moved
+        assert result.axis.offset == pytest.approx(wrong.axis.offset - 14.0 * moved)

@@ -32,7 +32,9 @@ def test_there_are_twenty_classes_or_more_and_all_can_be_read(challenges) -> Non
     paths = sorted(challenges.FOLDER.glob("*.toml"))
     assert len(paths) >= 20
     for path in paths:
-        assert challenges.load_challenge(path).description.endswith(".")
+        challenge = challenges.load_challenge(path)
+        assert challenge.description.endswith(".")
+        assert len(challenge.cause.split()) > 8, path.name
 
 
 @pytest.mark.parametrize(

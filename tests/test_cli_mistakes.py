@@ -37,6 +37,8 @@ MISTAKES = {
     "identify n.png --plot folder/../n.png --force": "n.png: is to be read; give the output",
     "edges fit n.png --element O --edge K --window 500 600 --plot n.png --force": "is to be read",
     "edges Fe --near 532": "give one of them",
+    "edges Fe L2,3": "'L2' is a subshell; give the element alone",
+    "edges --near 0.532": "energies are in eV",
     "edges --near nan": "--near nan: give an energy loss in eV",
     "edges --near 532 --within -3": "--within -3.0: give a distance in eV",
     "evaluate manifest.json --out manifest.json --force": "manifest.json: is the manifest itself",

@@ -11,7 +11,7 @@ from spectrum_images import MICROSCOPE
 
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.fit import LinearFit, Response, design_matrix, fit_spectra, mismatch_of
-from coreloss.identification.axis import AxisEstimate
+from coreloss.identification.axis_estimate import AxisEstimate
 from coreloss.maps.settled import settled_axis
 from coreloss.maps.source import open_image
 from coreloss.maps.thickness import typical_low_loss

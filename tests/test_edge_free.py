@@ -14,6 +14,7 @@ from coreloss.identification.boosted import BoostedTrees
 from coreloss.identification.edge_free import (
     EDGE_FEATURES,
     FOR_EDGES,
+    SEARCHED,
     SHOWN,
     Likeliest,
     edge_features,
@@ -141,6 +142,9 @@ def test_nothing_is_named_where_no_edge_is_likely() -> None:
 
 def test_a_lower_threshold_asks_for_less_of_an_edge() -> None:
     assert least_edge(0.48, 0.48) == pytest.approx(SHOWN)
+    # what was searched for under many axes is to be surer, at any threshold
+    assert least_edge(0.48, 0.48, searched=True) == pytest.approx(SEARCHED)
+    assert least_edge(0.1, 0.48, searched=True) > least_edge(0.1, 0.48)
     asked = [least_edge(p, 0.48) for p in (0.01, 0.1, 0.3, 0.7, 0.99)]
     assert asked == sorted(asked)
     assert asked[1] == pytest.approx(0.1 / 0.9 * 0.52 / 0.48 / (1 + 0.1 / 0.9 * 0.52 / 0.48))

@@ -148,6 +148,15 @@ def test_lookups() -> None:
         edges_of("He")
 
 
+@pytest.mark.parametrize(
+    ("name", "symbol"), [("iron", "Fe"), ("Sulfur", "S"), ("tungsten", "W"), ("aluminium", "Al")]
+)
+def test_names_of_elements_are_told_their_symbol(name: str, symbol: str) -> None:
+    """Iron once was taken for iridium, indium or iodine."""
+    with pytest.raises(ValueError, match=rf"did you mean {symbol}\?"):
+        edges_of(name)
+
+
 def test_labels_have_one_convention() -> None:
     labels = [e.label for e in table()]
     assert len(labels) == len(set(labels))

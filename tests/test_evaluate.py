@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coreloss.cli import main
 from coreloss.edges import ELEMENTS
 from coreloss.evaluate import evaluate_folder, evaluate_simulated
 from coreloss.evaluate.metrics import by_element, confusions, rmse, scores
@@ -151,6 +152,18 @@ def test_folder_as_recorded_and_corrected(manifest: Path, step_bundle: Path) -> 
     assert "WRONG" in recorded.table()
 
 
+def test_a_folder_with_a_manifest_is_as_good(
+    manifest: Path, step_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(manifest.parent), "--corrected", "--model", str(step_bundle)]) == 0
+    out = capsys.readouterr().out
+    assert "axis corrected: 2 spectra" in out
+    # what a data set has in its folder is no manifest of records
+    (manifest.parent / "testset").mkdir()
+    assert main(["evaluate", str(manifest.parent), "--model", str(step_bundle)]) == 2
+    assert "holds no testset/TEST_" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [("{", "not valid JSON"), ("[]", "at least one"), ('[{"id": "a"}]', "has no 'file'")],
@@ -182,10 +195,16 @@ def test_unknown_elements_and_empty_ranges_get_a_sentence(
 
 
 @pytest.mark.real
-def test_clean_real_sets_are_right(real_folder: Path) -> None:
-    """Axis corrected, the default model is exactly right on most of the real sets."""
+def test_real_sets_are_right_but_for_five(real_folder: Path) -> None:
+    """Axis corrected, the default model is exactly right on all real sets but these."""
     report = evaluate_folder(real_folder / "manifest.json", corrected=True)
-    right = [s["id"] for s in report.sets if not s["missed"] and not s["extra"]]
+    wrong = {s["id"] for s in report.sets if s["missed"] or s["extra"]}
     assert len(report.sets) == 23
-    assert len(right) >= 16
+    assert wrong <= {
+        "hs_AuNP_ser",  # nearly nothing but noise
+        "em_CaFeO_C3_r2_wide",  # the same above 700 eV; N beside the carbon of the film
+        "em_CaFeO_C3_r2",  # thick: waves above Ca L2,3 look like Ag M4,5
+        "rsciio_SiO_SI",  # rises over 160 eV, as W M4,5 does
+        "sfr_LaTiO_SI",  # Mn too many, whose white lines some layers show
+    }
     assert set(ELEMENTS) >= {s for entry in report.sets for s in entry["found"]}

@@ -271,4 +271,6 @@ def test_steps_of_the_zero_loss_belong_to_no_element(ferrite) -> None:
     proof = gather(counts, axis, _network(Fe=0.9, O=0.9), ALL, 0.5)
     stepped = replace(proof, counts=proof.counts + 1e5 * (proof.energies > 500.0))
     assert "a step near 50" in stepped.unexplained([])
+    nothing = Identification(_network(), 0.5, "x", axis, counts, ALL, evidence=stepped)
+    assert "belongs to none of those that it could show" in nothing.table()
     assert replace(stepped, energies=proof.energies - 490.0).strongest_rest[0] > 30.0

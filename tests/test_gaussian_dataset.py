@@ -103,3 +103,5 @@ def test_a_network_trains_and_is_scored_on_files(folder: Path, tmp_path: Path) -
     bundle = export_bundle(tmp_path / "run", tmp_path / "bundle", calibration_spectra=24)
     report = evaluate_files(folder, model=bundle, threshold=0.5)
     assert report.n_spectra == 12
+    assert report.by_element
+    assert set(report.spectrum_scores) == {"precision", "recall", "f1"}

@@ -196,15 +196,24 @@ def test_default_model_knows_plain_cases() -> None:
         ({"Ti": 1, "O": 2}, (380, 680)),
         ({"Fe": 2, "O": 3}, (450, 850)),
         ({"B": 1, "N": 1}, (150, 500)),
+        ({"U": 1, "O": 2}, (300, 800)),  # no caesium
     ):
         batch = simulate_sample(
-            composition, start_ev=window[0], end_ev=window[1], counts=1e6, jump_ratio=0.8, seed=1
+            composition,
+            start_ev=window[0],
+            end_ev=window[1],
+            counts=1e6,
+            jump_ratio=0.8,
+            seed=1,
+            n=6,
         )
-        axis = coreloss.EnergyAxis(
-            float(batch.offset[0]), float(batch.dispersion[0]), int(batch.size[0])
-        )
-        result = coreloss.identify(np.asarray(batch.counts)[0, : axis.size], axis)
-        assert set(result.found) == set(composition)
+        axes = zip(batch.offset, batch.dispersion, batch.size, strict=True)
+        right = 0
+        for counts, (start, step, size) in zip(np.asarray(batch.counts), axes, strict=True):
+            axis = coreloss.EnergyAxis(float(start), float(step), int(size))
+            result = coreloss.identify(counts[: axis.size], axis)
+            right += set(result.found) == set(composition)
+        assert right >= 5, composition
 
 
 def test_channels_never_recorded_are_not_judged(step_bundle: Path, oxygen) -> None:

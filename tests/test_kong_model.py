@@ -48,14 +48,14 @@ def test_a_record_of_another_simulator() -> None:
 
     for composition, window in (({"Ti": 1, "O": 2}, (380, 680)), ({"Fe": 2, "O": 3}, (450, 850))):
         batch = simulate_sample(
-            composition, start_ev=window[0], end_ev=window[1], counts=3e7, n=4, seed=3
+            composition, start_ev=window[0], end_ev=window[1], counts=3e7, n=12, seed=3
         )
         axis = coreloss.EnergyAxis(
             float(batch.offset[0]), float(batch.dispersion[0]), int(batch.size[0])
         )
         results = coreloss.identify(np.asarray(batch.counts), axis, model="kong2022")
         named = sum(set(composition) <= set(result.found) for result in results)
-        assert named >= 3, composition
+        assert named >= 8, composition
 
 
 def test_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from spectrum_images import (
     AXIS,
+    MICROSCOPE,
     SHAPE,
     image_counts,
     tem,
@@ -21,7 +22,7 @@ from spectrum_images import (
 from coreloss.cli import main
 from coreloss.energy import Spectra
 from coreloss.identification import identify_spectra
-from coreloss.maps import element_maps, open_image
+from coreloss.maps import element_maps, open_image, quantify
 from coreloss.maps.blocks import Progress, Store, run_blocks
 from coreloss.maps.coherence import morans_z
 from coreloss.maps.output import check_folder
@@ -73,6 +74,53 @@ def test_energy_first_and_descending_data_and_binning() -> None:
     assert binned.axes[0].scale == 5.0
     with pytest.raises(ValueError, match="cannot bin by 20"):
         image.binned(20)
+
+
+@pytest.mark.parametrize("energy_first", [False, True])
+def test_frames_of_a_stack_are_not_binned(energy_first: bool) -> None:
+    counts = np.stack([image_counts(seed=k) for k in range(3)])
+    image = open_image(Spectra(counts, AXIS))
+    if energy_first:
+        image = replace(image, data=np.moveaxis(counts, -1, 0), energy_index=0)
+    binned = image.binned(5)
+    assert binned.shape == (3, 1, 2)
+    assert [a.scale for a in binned.axes] == [1.0, 5.0, 5.0]
+    assert [a.offset for a in binned.axes] == [0.0, 2.0, 2.0]
+    total = counts[:, :5, :10].reshape(3, 5, 2, 5, -1).sum(axis=(1, 3)).reshape(6, -1)
+    read = np.concatenate([binned.read(block) for block in binned.blocks(10_000)])
+    assert read == pytest.approx(total)
+    assert binned.dropped == (
+        "binning by 5 drops the last 3 of 8 rows and the last 2 of 12 columns of every frame",
+    )
+    with pytest.raises(ValueError, match="cannot bin by 20; a frame has 8 × 12 pixels"):
+        open_image(Spectra(np.zeros((30, 8, 12, AXIS.size)), AXIS)).binned(20)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bin", "said"),
+    [
+        ((8, 12), 4, ()),
+        ((8, 12), 5, ("binning by 5 drops the last 3 of 8 rows and the last 2 of 12 columns",)),
+        ((8, 12), 3, ("binning by 3 drops the last 2 of 8 rows",)),
+        ((1, 12), 5, ("binning by 5 drops the last 2 of 12 columns",)),
+        ((12,), 5, ("binning by 5 drops the last 2 of 12 pixels",)),
+        ((12,), 1, ()),
+    ],
+)
+def test_what_binning_drops_is_told(shape: tuple[int, ...], bin: int, said: tuple[str]) -> None:
+    assert open_image(Spectra(np.ones((*shape, AXIS.size)), AXIS)).binned(bin).dropped == said
+
+
+def test_notes_say_what_binning_drops(step_bundle: Path) -> None:
+    stack = Spectra(np.stack([image_counts(), image_counts(seed=1)]), AXIS)
+    maps = element_maps(stack, model=step_bundle, clusters=0, bin=3)
+    assert maps.shape == (2, 2, 4)
+    told = "binning by 3 drops the last 2 of 8 rows of every frame"
+    assert maps.notes.count(told) == 1
+    result = quantify(stack, bin=3, model=step_bundle, near_edge="none", **MICROSCOPE)
+    assert result.shape == (2, 2, 4)
+    assert result.maps is not None
+    assert result.notes.count(told) == 1
 
 
 # ---------------------------------------------------------------- maps

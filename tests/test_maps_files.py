@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from coreloss.cli import main
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.io import ReadError
 from coreloss.maps import element_maps, open_image, quantify
+from coreloss.maps.blocks import Store, _sent
 from coreloss.maps.elements import _Identify
 from coreloss.maps.output import check_folder
 from coreloss.maps.pixel_fit import PixelFit
@@ -143,26 +145,79 @@ def test_a_command_that_was_stopped_goes_on(
     assert json.loads((out / "summary.json").read_text())["shape"] == list(SHAPE)
 
 
-def test_a_cluster_maps_and_quantifies_as_this_process_does(
-    image_file: Path, step_bundle: Path, monkeypatch: pytest.MonkeyPatch
+def same(one: object, other: object) -> bool:
+    """Whether two results agree to the last bit."""
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
+    if is_dataclass(one) and type(one) is type(other):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other or one != one != other != other
+
+
+def test_a_cluster_that_loses_workers_maps_and_quantifies_as_this_process_does(
+    image_file: Path, step_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two worker processes; one is killed while it works on a map, both in the midst of amounts."""
     distributed = pytest.importorskip("distributed")
-    # read lazily, so that each worker opens the file by itself
+    # read lazily, so that each worker opens the files by itself
     monkeypatch.setattr(source, "SMALL_BYTES", 10)
+    blocks = source.SpectrumImage.blocks
+    monkeypatch.setattr(source.SpectrumImage, "blocks", lambda image, _=0: blocks(image, 9_000))
+    number = len(open_image(image_file).blocks())
+    assert number > 12
+    drift = np.linspace(-2.0, 2.0, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    counts = low_loss_counts()
+    low = np.stack([[np.interp(LOW_AXIS.energies - d, LOW_AXIS.energies, counts) for d in row]
+                    for row in drift])  # fmt: skip
+    beside = write_hspy(tmp_path / "low.hspy", low, LOW_AXIS, **tem())
+    put, done, victims = Store.put, [], []
+
+    def kills(self: Store, place: int, block: source.Block, result: dict) -> None:
+        put(self, place, block, result)
+        done.append(place)
+        if len(done) == 2:
+            while victims:
+                process = victims.pop().process.process
+                assert process.is_alive()
+                process.kill()
+
+    def mapped(where: str | None) -> object:
+        return element_maps(
+            image_file, model=step_bundle, clusters=2, low_loss=beside, scheduler=where
+        )
+
+    def quantified(where: str | None) -> object:
+        return quantify(image_file, ["O", "Ti"], near_edge="none", scheduler=where)
+
+    work = (mapped, quantified)
+    local = [call(None) for call in work]
+    assert any("axis of every pixel" in note for note in local[0].notes)
+    monkeypatch.setattr(Store, "put", kills)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
-        address = cluster.scheduler_address
-        maps = [
-            element_maps(image_file, model=step_bundle, clusters=2, scheduler=where)
-            for where in (None, address)
-        ]
-        assert maps[0].elements == maps[1].elements
-        assert (maps[0].probabilities == maps[1].probabilities).all()
-        assert (maps[0].labels == maps[1].labels).all()
-        amounts = [quantify(image_file, ["O", "Ti"], scheduler=where) for where in (None, address)]
-        assert (amounts[0].atomic_percent == amounts[1].atomic_percent).all()
-        assert (amounts[0].errors == amounts[1].errors).all()
+        nannies = list(cluster.workers.values())
+        for call, here, killed in zip(work, local, (nannies[:1], nannies), strict=True):
+            cluster.wait_for_workers(2)
+            done.clear()
+            victims += killed
+            there = call(cluster.scheduler_address)
+            assert not victims
+            assert sorted(done) == list(range(number))
+            assert same(here, there)
+
+
+def test_a_cluster_without_workers_is_one_sentence() -> None:
+    class Empty:
+        def scatter(self, *_: object, **__: object) -> None:
+            raise TimeoutError("No valid workers found")
+
+    with pytest.raises(OSError, match="tcp://here:1 has no workers; start some with 'dask worker"):
+        _sent(Empty(), "tcp://here:1", 1)
 
 
 @pytest.mark.parametrize("lazy", [False, True])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import coreloss
+from coreloss.identification import AxisEstimate
+from coreloss.identification.candidates import CandidateSet
 from coreloss.plot import identification
 
 
@@ -63,9 +64,22 @@ def test_edges_beside_a_zero_loss_peak_are_seen(step_bundle: Path) -> None:
 
 
 def test_a_corrected_axis_is_told(result) -> None:
-    estimate = SimpleNamespace(shift_ev=-4.7, stretch=1.0312, corrected=True)
-    told = identification(replace(result, axis_estimate=estimate)).axes[0].get_title(loc="right")
-    assert told.endswith("(axis moved by −4.7 eV, × 1.031)")
+    for mode, said in (
+        ("auto", "(axis read 4.7 ± 0.6 eV high, dispersion −3.0%; corrected)"),
+        ("given", "(axis moved by −4.7 eV as asked)"),
+    ):
+        estimate = AxisEstimate(mode, -4.7, 1.0312, -4.7, 0.6, 0.9, ("O K at 536.7 eV",))
+        axes = identification(replace(result, axis_estimate=estimate)).axes[0]
+        assert axes.get_title(loc="right").endswith(said)
+
+
+def test_sets_and_reasons_are_drawn(result) -> None:
+    group = CandidateSet(("Pr", "Nd"), (0.6, 0.4), 0.97)
+    axes = identification(replace(result, sets=(group,))).axes[0]
+    assert "; Pr or Nd (0.97 together)" in axes.get_title(loc="right")
+    axes = identification(replace(result, abstained="the detector was saturated")).axes[0]
+    assert axes.get_title(loc="right") == "no answer"
+    assert any("saturated" in text.get_text() for text in axes.texts)
 
 
 def test_labels_do_not_overlap(step_bundle: Path, oxygen) -> None:

@@ -61,6 +61,9 @@ def test_torch_draws_the_same_samples() -> None:
     np.testing.assert_array_equal(ours.in_range, theirs.in_range)
     np.testing.assert_allclose(ours.snr, theirs.snr, rtol=2e-3, atol=2e-3)
     np.testing.assert_allclose(ours.offset, theirs.offset)
+    again = simulate(recipe, 30, 5, xp=torch)
+    assert torch.equal(theirs.counts, again.counts)  # bit for bit on one device
+    np.testing.assert_array_equal(theirs.present, again.present)
     # the noise differs, the spectra do not: compare total counts where they are large
     a, b = ours.counts.sum(axis=1), theirs.counts.numpy().sum(axis=1)
     large = (np.abs(a) > 1e6) & ~ours.draws.subtracted
@@ -82,6 +85,42 @@ def test_labels_follow_the_signal_to_noise_ratio() -> None:
     np.testing.assert_array_equal(batch.present, batch.in_range & (batch.snr >= recipe.snr_present))
     every = simulate(replace(recipe, labels="all"), 300, 2)
     np.testing.assert_array_equal(every.present, every.in_range)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "window"), [("O", (450, 700)), ("Zr", (150, 400)), ("La", (750, 1000))]
+)
+def test_jump_ratios_are_as_drawn(symbol: str, window: tuple[int, int]) -> None:
+    # without measured shapes there are no shells below the edge table, which count as background
+    recipe = clean(
+        chemical_shift_ev=0.0, edge_shift_ev=0.0, plasmon_tail_fraction=0.0, measured_shapes=False
+    )
+    for jump in (0.2, 1.5):
+        batch = simulate_sample(
+            {symbol: 1.0}, start_ev=window[0], end_ev=window[1], jump_ratio=jump, n=6, seed=2,
+            recipe=recipe,
+        )  # fmt: skip
+        highest = np.zeros(6)
+        np.maximum.at(highest, batch.edges["spectrum"], batch.edges["jump_ratio"])
+        np.testing.assert_allclose(highest, jump, rtol=0.05)
+
+
+def test_jump_ratio_is_seen_in_the_record() -> None:
+    recipe = clean(
+        chemical_shift_ev=0.0, edge_shift_ev=0.0, plasmon_tail_fraction=0.0, spike_fraction=0.0,
+        bond_fraction=0.0, substance_fraction=0.0, fine_structure_median=1e-9,
+    )  # fmt: skip
+    batch = simulate_sample(
+        {"O": 1.0}, start_ev=450, end_ev=700, counts=1e9, jump_ratio=0.5, thickness=1e-6, n=4,
+        seed=2, recipe=recipe,
+    )  # fmt: skip
+    energy = 450.5 + np.arange(batch.counts.shape[1])
+    for row in np.asarray(batch.counts, dtype=float):
+        before = energy < 525
+        line = np.polyfit(np.log(energy[before]), np.log(row[before]), 1)
+        background = np.exp(np.polyval(line, np.log(energy)))
+        over = (row - background).max() / np.interp(532.0, energy, background)
+        assert over == pytest.approx(0.5, rel=0.15)
 
 
 def test_more_dose_makes_more_elements_detectable() -> None:
@@ -240,6 +279,13 @@ def test_wide_dispersion_and_narrow_windows_occur() -> None:
         ({"labels": "some"}, "detectable"),
         ({"thickness": [1.0, 0.1]}, "lower first"),
         ({"white_lines": "yes"}, "bool"),
+        ({"max_elements": 0}, "one or more"),
+        ({"beam_energy_kev": []}, "energies in keV"),
+        ({"beam_energy_kev": ["200"]}, "energies in keV"),
+        ({"plasmons": [2.5, 4]}, "whole numbers"),
+        ({"alpha_mrad": [-5.0, 3.0]}, "from 0 on"),
+        ({"chemical_shift_ev": -1.0}, "from 0 on"),
+        ({"snr_present": float("nan")}, "from 0 on"),
     ],
 )
 def test_wrong_recipes_are_refused(values: dict, words: str) -> None:

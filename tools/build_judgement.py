@@ -63,7 +63,7 @@ SEED = 940_000_000  # apart from training's, validation's and the tests'
 BLOCK = 2048
 COVERAGE = 0.95
 # of backgrounds that may get an element, and of ordinary answers that this may cost
-FALSE_ALARMS = 0.0036
+FALSE_ALARMS = 0.0032
 LOST = 0.025
 # records of the recipe, and backgrounds with each fault, for every spectrum asked for
 ORDINARY, FAULTY = 20, 50

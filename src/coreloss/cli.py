@@ -239,8 +239,8 @@ def _identify(options: argparse.Namespace) -> int:
                 + (" on the corrected axis" if moved else "")
             )
             print(result.table())
-            if options.explain and not result.abstained:
-                print(result.explain())
+            if options.explain and not result.abstained and (why := result.explain()):
+                print(why)
             if result.axis_estimate is not None:
                 print(f"  axis: {result.axis_estimate.sentence()}")
             for note in result.notes:
@@ -290,7 +290,7 @@ def _edges(options: argparse.Namespace) -> int:
         if not found:
             raise CommandError(
                 f"no edge within {options.within:g} eV of {options.near:g} eV; "
-                "try a larger --within"
+                + ("energies are in eV" if options.near < 5.0 else "try a larger --within")
             )
     elif options.between is not None:
         start, end = options.between

@@ -22,8 +22,8 @@ def add_commands(commands: Any) -> None:
     command = commands.add_parser("evaluate", help="score a model")
     command.add_argument(
         "what",
-        help="a manifest.json of real spectra, a simulation recipe (default, annys2023), or the "
-        "folder of a data set",
+        help="real spectra, by their manifest.json or its folder; a simulation recipe (default, "
+        "annys2023); or the folder of a data set",
     )
     command.add_argument("--model", metavar="NAME")
     command.add_argument("--threshold", type=float, metavar="P")
@@ -65,7 +65,9 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--out", required=True, metavar="DIR")
     command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     command.add_argument(
-        "--start-from", metavar="RUN", help="begin with the weights of another run"
+        "--start-from",
+        metavar="RUN",
+        help="begin with the weights of another run, or of a model by name or folder",
     )
     command.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes")
     command.add_argument("--threads", type=int, metavar="N", help="processor threads")
@@ -165,6 +167,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     from coreloss.identification.axis import parse_axis
     from coreloss.simulate import load_recipe
 
+    folder = Path(options.what)
+    # data sets have a manifest of their own beside their files
+    if (folder / "manifest.json").is_file() and not (folder / "testset").is_dir():
+        options.what = str(folder / "manifest.json")
     keep(options.out, options.force)
     if options.out and Path(options.out).resolve() == Path(options.what).resolve():
         raise CommandError(f"{options.out}: is the manifest itself; give the report a name")

@@ -34,6 +34,23 @@ ELEMENTS: tuple[str, ...] = tuple(
     ).split()
 )
 
+_NAMES = (
+    "Lithium Beryllium Boron Carbon Nitrogen Oxygen Fluorine Neon Sodium Magnesium Aluminium "
+    "Silicon Phosphorus Sulphur Chlorine Argon Potassium Calcium Scandium Titanium Vanadium "
+    "Chromium Manganese Iron Cobalt Nickel Copper Zinc Gallium Germanium Arsenic Selenium Bromine "
+    "Krypton Rubidium Strontium Yttrium Zirconium Niobium Molybdenum Technetium Ruthenium Rhodium "
+    "Palladium Silver Cadmium Indium Tin Antimony Tellurium Iodine Xenon Caesium Barium Lanthanum "
+    "Cerium Praseodymium Neodymium Promethium Samarium Europium Gadolinium Terbium Dysprosium "
+    "Holmium Erbium Thulium Ytterbium Lutetium Hafnium Tantalum Tungsten Rhenium Osmium Iridium "
+    "Platinum Gold Mercury Thallium Lead Bismuth Thorium Uranium"
+).split()
+#: symbols by the elements' names, as hints
+_SYMBOLS = dict(zip(_NAMES, ELEMENTS, strict=True)) | {
+    "Aluminum": "Al",
+    "Sulfur": "S",
+    "Cesium": "Cs",
+}
+
 _PARTNER = {"L3": "L2", "M3": "M2", "M5": "M4", "N3": "N2", "N5": "N4", "N7": "N6"}
 _PARTNER |= {"O3": "O2", "O5": "O4"}
 
@@ -101,7 +118,10 @@ def edges_of(symbol: str) -> tuple[Edge, ...]:
     """
     name = symbol.strip().capitalize()
     if name not in _by_symbol():
-        near = difflib.get_close_matches(name, ELEMENTS, n=3, cutoff=0.4)
+        if name[:1] in "KLMNO" and name[1:2].isdigit():
+            raise ValueError(f"{symbol!r} is a subshell; give the element alone, for all its edges")
+        near = [_SYMBOLS[n] for n in difflib.get_close_matches(name, _SYMBOLS, n=1, cutoff=0.8)]
+        near = near or difflib.get_close_matches(name, ELEMENTS, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"{symbol!r} is not among the elements Li to Bi, Th and U{hint}")
     return _by_symbol()[name]

@@ -3,6 +3,7 @@
 >>> import coreloss.hyperspy                                     # doctest: +SKIP
 >>> coreloss.hyperspy.identify(s).found                          # doctest: +SKIP
 >>> maps = coreloss.hyperspy.map(s)                              # doctest: +SKIP
+>>> maps.probabilities, maps.result.table()                      # doctest: +SKIP
 >>> coreloss.hyperspy.quantify(s, beta_mrad=20).atomic_percent   # doctest: +SKIP
 >>> m = coreloss.hyperspy.to_exspy_model(s)                      # doctest: +SKIP
 
@@ -24,12 +25,43 @@ from coreloss.identification import Identification, identify_spectra
 from coreloss.io import ReadError, from_signal
 from coreloss.io.signals import declared_axis, described
 from coreloss.maps.amounts import Quantification
-from coreloss.maps.elements import element_maps
+from coreloss.maps.elements import ElementMaps, element_maps
 from coreloss.maps.output import signal_dictionary
 from coreloss.maps.quantification import quantify as _quantify
 from coreloss.maps.source import SpectrumImage, image_of, open_image
 
-__all__ = ["QuantifiedSignals", "identify", "map", "quantify", "to_exspy_model"]
+__all__ = ["MappedSignals", "QuantifiedSignals", "identify", "map", "quantify", "to_exspy_model"]
+
+
+@dataclass(frozen=True)
+class MappedSignals:
+    """Element maps as HyperSpy signals.
+
+    What is no attribute here is asked of the probabilities: ``.inav``, ``.data``, ``.metadata``,
+    ``.plot()`` and all else that their signal has. Functions that want a signal itself take
+    ``.probabilities``.
+
+    Attributes
+    ----------
+    probabilities : signal, 0 to 1
+        One map for each element along the first axis, named in ``metadata.Sample.elements``; NaN
+        where a spectrum could not be judged.
+    present : signal, uint8
+        Where each element is found: 0 or 1.
+    result : ElementMaps
+        What was found where, what was dropped and why (``.candidates``, ``.table()``), ``.notes``,
+        clusters, the state of each pixel; with ``.plot()`` and ``.save()``.
+    """
+
+    probabilities: Any
+    present: Any
+    result: ElementMaps
+
+    def __getattr__(self, name: str) -> Any:
+        # copies and pickles ask before there is anything to ask
+        if name.startswith("__") or "probabilities" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.probabilities, name)
 
 
 @dataclass(frozen=True)
@@ -86,19 +118,19 @@ def identify(signal: Any, **options: Any) -> Identification:
     return result
 
 
-def map(signal: Any, **options: Any) -> Any:
-    """Element maps of a signal as a signal: probabilities, one map an element.
+def map(signal: Any, **options: Any) -> MappedSignals:
+    """Element maps of a signal as signals: probabilities and presence, one map an element.
 
     Parameters
     ----------
     signal : HyperSpy or eXSpy signal, lazy or not
     **options
-        Of `coreloss.maps.element_maps`.
+        Of `coreloss.maps.element_maps`; ``low_loss`` may be a signal.
 
     Returns
     -------
-    hyperspy Signal2D (Signal1D for a line scan)
-        ``metadata.Sample.elements`` names the maps.
+    MappedSignals
+        Of Signal2D, of Signal1D for a line scan.
 
     Raises
     ------
@@ -109,9 +141,17 @@ def map(signal: Any, **options: Any) -> Any:
     ValueError
         As `coreloss.maps.element_maps`.
     """
-    maps = element_maps(_image(signal), **options)
+    maps = element_maps(_image(signal), **_with_low_loss(options))
     _remember(signal, maps.elements)
-    return _as_signal(maps.probabilities, maps.axes, "probabilities", maps.elements, "Probability")
+
+    def made(values: NDArray[Any], title: str, quantity: str) -> Any:
+        return _as_signal(values, maps.axes, title, maps.elements, quantity)
+
+    return MappedSignals(
+        made(maps.probabilities, "probabilities", "Probability"),
+        made(maps.present.astype(np.uint8), "present", "Presence"),
+        maps,
+    )
 
 
 def quantify(
@@ -136,10 +176,7 @@ def quantify(
     ValueError
         As `coreloss.maps.quantify`, as where a microscope parameter is missing.
     """
-    low_loss = options.pop("low_loss", None)
-    if hasattr(low_loss, "axes_manager"):
-        low_loss = _image(low_loss)
-    result = _quantify(_image(signal), elements, low_loss=low_loss, **options)
+    result = _quantify(_image(signal), elements, **_with_low_loss(options))
     _remember(signal, result.elements)
 
     def made(values: NDArray[Any], title: str, quantity: str) -> Any:
@@ -172,6 +209,8 @@ def to_exspy_model(
 ) -> Any:
     """An eXSpy model of a signal with the elements found (or given), its background and edges.
 
+    They take the place of elements that the signal declared.
+
     Parameters
     ----------
     signal : exspy EELSSpectrum
@@ -202,6 +241,9 @@ def to_exspy_model(
     found = tuple(elements) if elements is not None else identify(signal, **options).found
     if not found:
         raise ValueError(f"{image.name}: no element was found, so there is nothing to model")
+    # else those declared before would be in the model too
+    signal.elements.clear()
+    signal.subshells.clear()
     signal.add_elements(found)
     return signal.create_model(low_loss=low_loss, GOS=GOS)
 
@@ -223,6 +265,14 @@ def _image(signal: Any) -> SpectrumImage:
     if item.other_kind() is not None:
         raise ReadError(source, f"holds {item.other_kind()}, not EELS", "give an EELS signal")
     return image_of(source, item)
+
+
+def _with_low_loss(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with a low loss that is a signal as an image."""
+    low_loss = options.get("low_loss")
+    return (
+        {**options, "low_loss": _image(low_loss)} if hasattr(low_loss, "axes_manager") else options
+    )
 
 
 def _remember(signal: Any, elements: Sequence[str]) -> None:

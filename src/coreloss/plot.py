@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,6 +113,8 @@ def _spectrum(axes: Axes, result: Identification, title: str, fit: Evidence | No
         axes.set_ylim(low * 0.7, high * (high / low) ** 0.32)
     else:
         low, high = np.quantile(counts[good], 0.002), counts[good].max()
+        if fit is not None:
+            low = min(low, fit.background.min())
         span = (high - low) or 1.0
         axes.set_ylim(low - 0.05 * span, high + 0.38 * span)
     axes.set_xlim(result.axis.start, result.axis.end)
@@ -132,13 +135,15 @@ def _spectrum(axes: Axes, result: Identification, title: str, fit: Evidence | No
     if title:
         axes.set_title(title, loc="left", fontsize=11, color=_INK)
     said = ", ".join(result.found) if result.found else "no element found"
+    said += "".join(f"; {group}" for group in result.sets)
     if result.abstained:
         said = "no answer"
-    if result.axis_estimate is not None and result.axis_estimate.corrected:
-        moved = f"axis moved by {result.axis_estimate.shift_ev:+.1f} eV"
-        stretch = result.axis_estimate.stretch
-        if abs(stretch - 1.0) >= 5e-4:
-            moved += f", × {stretch:.3f}"
+        axes.text(
+            0.5, 0.97, fill(result.abstained, 90), transform=axes.transAxes, ha="center",
+            va="top", fontsize=9, color=_INK, zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+        )  # fmt: skip
+    if result.axis_estimate is not None and (moved := result.axis_estimate.brief()):
         said += f"  ({moved})".replace("-", "−")
     axes.set_title(said, loc="right", fontsize=11, fontweight="bold", color=_INK)
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.edges import ELEMENTS
-from coreloss.evaluate.metrics import confusions, scores
+from coreloss.evaluate.metrics import by_element, confusions, scores
 from coreloss.evaluate.report import Report
+from coreloss.evaluate.spectrum_metrics import spectrum_scores
 from coreloss.identification import ModelBundle, load_model
 from coreloss.simulate import SimulationRecipe, simulate
 from coreloss.simulate.dataset import draw_element
@@ -78,12 +79,15 @@ def evaluate_files(
             **scores(present, probability, bundle.threshold),
             "threshold": bundle.threshold,
         }
+    found = probability >= threshold
     return Report(
         f"{path.name}, test split",
         f"{bundle.name} {bundle.version}",
         present.shape[0],
         variants,
-        confusions(present, probability >= threshold, ELEMENTS),
+        confusions(present, found, ELEMENTS),
+        by_element=by_element(present, found, ELEMENTS),
+        spectrum_scores=spectrum_scores(present, found).summary(),
     )
 
 

@@ -1,6 +1,6 @@
 """From a spectrum to its elements."""
 
-from coreloss.identification.axis import AxisEstimate
+from coreloss.identification.axis_estimate import AxisEstimate
 from coreloss.identification.bundle import ModelBundle, ModelError, list_models, load_model
 from coreloss.identification.candidates import CandidateSet
 from coreloss.identification.evidence import Evidence

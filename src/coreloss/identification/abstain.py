@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from coreloss.energy import EnergyAxis
 from coreloss.identification.physics import noise_level
 
-__all__ = ["reason_to_abstain", "surely_judged"]
+__all__ = ["reason_to_abstain", "surely_judged", "zero_loss_ev"]
 
 Floats = NDArray[np.float64]
 
@@ -77,15 +77,9 @@ def _not_energy_loss(y: Floats, axis: EnergyAxis) -> str:
             f"the record runs from {axis.start:.0f} to {axis.end:.0f} eV, as X-ray spectra do and "
             "energy losses do not; give an EELS core-loss record"
         )
-    margin = max(3.0, 3.0 * axis.dispersion)
-    if not (axis.start < -1.0 and axis.end > margin) and not (axis.start < 1.0 < axis.end):
+    if not _covers_zero(axis):
         return ""
-    near = np.abs(axis.energies) <= max(10.0, margin)
-    # a zero-loss peak towers over all losses of a transparent sample
-    zero = near.any() and y[near].max() >= 0.98 * y.max()
-    rest = y[axis.energies > 40.0]
-    falls = rest.size == 0 or np.median(rest) < 0.2 * y[near].max()
-    if zero and falls:
+    if zero_loss_ev(y, axis) is not None:
         if axis.end <= 150.0:
             return (
                 f"the record holds the zero-loss peak and ends at {axis.end:.0f} eV: this is a "
@@ -96,6 +90,26 @@ def _not_energy_loss(y: Floats, axis: EnergyAxis) -> str:
         "the axis covers 0 eV but there is no zero-loss peak: these are not energy losses, "
         "or the axis is wrong; set it right (--axis shift=…)"
     )
+
+
+def _covers_zero(axis: EnergyAxis) -> bool:
+    margin = max(3.0, 3.0 * axis.dispersion)
+    return (axis.start < -1.0 and axis.end > margin) or (axis.start < 1.0 < axis.end)
+
+
+def zero_loss_ev(counts: NDArray, axis: EnergyAxis) -> float | None:
+    """Where a record (n_energy,) has its zero-loss peak [eV]; None where it has none."""
+    if not _covers_zero(axis):
+        return None
+    y = np.asarray(counts, dtype=float)
+    near = np.abs(axis.energies) <= max(10.0, 3.0 * axis.dispersion)
+    # it towers over all losses of a transparent sample
+    if not near.any() or y[near].max() < 0.98 * y.max():
+        return None
+    rest = y[axis.energies > 40.0]
+    if rest.size and np.median(rest) >= 0.2 * y[near].max():
+        return None
+    return float(axis.energies[near][int(np.argmax(y[near]))])
 
 
 def _saturated(y: Floats, axis: EnergyAxis) -> str:

@@ -9,20 +9,31 @@ in Econometrics, 1974) fitted on simulated spectra; its weights lie in ``data/ju
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreloss.energy import EnergyAxis
+from coreloss.identification.axis_estimate import (
+    BEYOND_CHEMISTRY_EV,
+    LEAST_CORRECTION_EV,
+    PRIOR_SHIFT_EV,
+    SIGNIFICANT,
+    AxisEstimate,
+    Reading,
+    moved,
+)
 from coreloss.identification.bundle import ModelBundle
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import binned, columns_of, fit_hypotheses
 from coreloss.identification.positions import FoundEdge, distinct, edge_kind, found_edges
 
-__all__ = ["AxisEstimate", "Reading", "estimate_axis", "parse_axis", "readings"]
+__all__ = [
+    "estimate_axis",
+    "parse_axis",
+    "readings",
+]
 
 Floats = NDArray[np.float64]
 
@@ -40,174 +51,16 @@ _MOST_ELEMENTS = 6
 _LEAST_SNR = 4.0
 # how often edges are looked for, if they lie farther than this from where they were expected
 _FOLLOWED, _FAR_EV = 3, 3.0
-# no dispersion is known to err by more
-_MOST_STRETCH = 0.06
+# no dispersion is known to err by more, nor a shift than was asked about and its error [eV]
+_MOST_STRETCH, _MOST_SHIFT_EV = 0.06, 45.0
 # how far solids move an edge from the table, and the shape hides its onset [eV]
 _SPREAD_EV = {"sharp": 1.3, "white_lines": 1.8, "resonance": 2.5, "delayed": 5.0}
-_PRIOR_SHIFT_EV = 20.0
 _PRIOR_STRETCH = 0.025
 # -2 log of the odds that a dispersion is wrong
 _STRETCH_COST = 4.0
-# a correction smaller than this many standard errors, or electronvolts, is none
-_SIGNIFICANT = 2.5
-_LEAST_CORRECTION_EV = 2.0
 # one edge suffices where the network sees another element as well, from so many standard errors on;
-# or so far off that no chemistry moves it there [eV], in a reading as probable as this
-_BACKED = 3.0
-_BEYOND_CHEMISTRY_EV, _SURE = 12.0, 0.7
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A record read under one axis.
-
-    Attributes
-    ----------
-    shift_ev : float [eV]
-        True less recorded energy in the middle of the record.
-    stretch : float
-        True over recorded dispersion.
-    error_ev : float [eV]
-        Standard error of the shift.
-    elements : tuple of str
-        Seen there by the network.
-    edges : tuple of FoundEdge
-        On the axis of this reading before its shift was refined by them.
-    used : tuple of str
-        Labels of the edges that say so.
-    features : ndarray
-        What the choice between readings is made by.
-    probability : float
-        That this is the right one of the readings.
-    """
-
-    shift_ev: float
-    stretch: float
-    error_ev: float
-    elements: tuple[str, ...]
-    edges: tuple[FoundEdge, ...] = field(repr=False)
-    used: tuple[str, ...]
-    features: Floats = field(repr=False)
-    probability: float = 0.0
-
-
-@dataclass(frozen=True)
-class AxisEstimate:
-    """What is said about an energy axis.
-
-    Attributes
-    ----------
-    mode : str
-        'auto', 'as-recorded' or 'given'.
-    shift_ev : float [eV]
-        Correction applied in the middle of the record: true less recorded energy.
-    stretch : float
-        Correction applied: true over recorded dispersion.
-    measured_ev, error_ev : float [eV]
-        Shift measured and its standard error, applied or not; NaN where no edge tells.
-    probability : float
-        Of the reading taken.
-    evidence : tuple of str
-        The edges that say so.
-    alternatives : tuple of Reading
-        Other readings that are possible, the more probable first.
-    """
-
-    mode: str
-    shift_ev: float
-    stretch: float
-    measured_ev: float
-    error_ev: float
-    probability: float
-    evidence: tuple[str, ...] = ()
-    alternatives: tuple[Reading, ...] = ()
-
-    @property
-    def corrected(self) -> bool:
-        """Whether the axis was changed."""
-        return self.shift_ev != 0.0 or self.stretch != 1.0
-
-    def applied(self, axis: EnergyAxis) -> EnergyAxis:
-        """The corrected axis."""
-        return _moved(axis, self.shift_ev, self.stretch) if self.corrected else axis
-
-    @property
-    def symbols(self) -> frozenset[str]:
-        """Elements whose edges are its evidence."""
-        return frozenset(label.split()[0] for label in self.evidence)
-
-    def without(self, symbols: Collection[str]) -> AxisEstimate:
-        """The same less the edges of elements that in the end hardly seem to be there.
-
-        A correction stays as it was made. Where no edge is left, none tells of the axis.
-        """
-        kept = tuple(label for label in self.evidence if label.split()[0] not in symbols)
-        if self.corrected or kept == self.evidence:
-            return self
-        if not kept:
-            return replace(self, evidence=(), measured_ev=float("nan"), error_ev=float("nan"))
-        return replace(self, evidence=kept)
-
-    def sentence(self) -> str:
-        """What was found and done, in one sentence."""
-        if self.mode == "as-recorded":
-            return "the axis was taken as recorded"
-        if self.mode == "given":
-            return f"the axis was moved by {self.shift_ev:+.4g} eV as asked"
-        if self.corrected:
-            way = "low" if self.shift_ev > 0 else "high"
-            text = f"the axis reads {abs(self.shift_ev):.1f} ± {self.error_ev:.1f} eV {way}"
-            if self.stretch != 1.0:
-                text += f" in its middle and its dispersion is off by {1 / self.stretch - 1:+.1%}"
-            said = ", ".join(self.evidence)
-            if len(self.evidence) == 1 and abs(self.shift_ev) >= _BEYOND_CHEMISTRY_EV:
-                said += " alone, farther off than chemistry moves an edge"
-            text += f" ({said}); corrected"
-        elif abs(self.measured_ev) >= max(_LEAST_CORRECTION_EV, _SIGNIFICANT * self.error_ev):
-            way = "below" if self.measured_ev > 0 else "above"
-            text = (
-                f"{self.evidence[0]} lies {abs(self.measured_ev):.1f} ± {self.error_ev:.1f} eV "
-                f"{way} its place, but one edge cannot tell whether the axis is wrong; "
-                "taken as recorded"
-            )
-        elif np.isfinite(self.measured_ev):
-            text = f"the axis agrees with {', '.join(self.evidence)}"
-            text += f" ({-self.measured_ev:+.1f} ± {self.error_ev:.1f} eV); taken as recorded"
-        else:
-            text = "no edge tells whether the axis is right; taken as recorded"
-        for other in self.alternatives:
-            way = "low" if other.shift_ev > 0 else "high"
-            text += (
-                f"; also possible ({100 * other.probability:.0f} %): {' '.join(other.elements)}, "
-                f"the axis reading {abs(other.shift_ev):.0f} eV {way}"
-            )
-        return text
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-
-        def number(value: float, digits: int) -> float | None:
-            return round(value, digits) if np.isfinite(value) else None
-
-        return {
-            "mode": self.mode,
-            "shift_ev": round(self.shift_ev, 2),
-            "stretch": round(self.stretch, 5),
-            "measured_ev": number(self.measured_ev, 2),
-            "error_ev": number(self.error_ev, 2),
-            "probability": number(self.probability, 3),
-            "evidence": list(self.evidence),
-            "alternatives": [
-                {
-                    "shift_ev": round(other.shift_ev, 1),
-                    "stretch": round(other.stretch, 4),
-                    "elements": list(other.elements),
-                    "probability": round(other.probability, 3),
-                }
-                for other in self.alternatives
-            ],
-            "sentence": self.sentence(),
-        }
+# or so far off that no chemistry moves it there, in a reading as probable as this
+_BACKED, _SURE = 3.0, 0.7
 
 
 def parse_axis(text: str) -> str | float:
@@ -224,11 +77,6 @@ def parse_axis(text: str) -> str | float:
     raise ValueError(
         f"axis is {text!r}; give 'auto', 'as-recorded' or 'shift=' with electronvolts to add"
     )
-
-
-def _moved(axis: EnergyAxis, shift_ev: float, stretch: float) -> EnergyAxis:
-    middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
-    return axis.corrected(middle * (1.0 - stretch) + shift_ev, stretch)
 
 
 def estimate_axis(
@@ -275,7 +123,7 @@ def decided(ranked: list[Reading], least_probability: float) -> AxisEstimate:
     off, error = abs(best.shift_ev), best.error_ev
     corrected = (
         told
-        and off >= max(_LEAST_CORRECTION_EV, _SIGNIFICANT * error)
+        and off >= max(LEAST_CORRECTION_EV, SIGNIFICANT * error)
         and (len(best.used) > 1 or best is not home or _one_suffices(best))
     )
     return AxisEstimate(
@@ -298,7 +146,7 @@ def _one_suffices(reading: Reading) -> bool:
     """
     off = abs(reading.shift_ev)
     backed = len(reading.elements) > 1 and off >= _BACKED * reading.error_ev
-    return backed or (off >= _BEYOND_CHEMISTRY_EV and reading.probability >= _SURE)
+    return backed or (off >= BEYOND_CHEMISTRY_EV and reading.probability >= _SURE)
 
 
 @dataclass(frozen=True)
@@ -404,7 +252,7 @@ def readings(
         order = np.argsort(-probability[cell])[:_MOST_ELEMENTS]
         symbols = distinct(
             [bundle.elements[i] for i in order if probability[cell, i] >= SEEN],
-            _moved(axis, float(cells.shift_ev[cell]), float(cells.stretch[cell])),
+            moved(axis, float(cells.shift_ev[cell]), float(cells.stretch[cell])),
         )
         partial.append((cell, symbols, *_followed(counts, axis, cells, cell, symbols)))
     shift = np.array([p[3] for p in partial])
@@ -415,13 +263,13 @@ def readings(
     out: list[Reading] = []
     for k, (cell, symbols, edges, move, bend, error, used, misfit) in enumerate(partial):
         # two regions whose edges lead to one axis are one reading; the first is home
-        if out and abs(bend - 1.0) > _MOST_STRETCH:
+        if out and (abs(bend - 1.0) > _MOST_STRETCH or abs(move) > _MOST_SHIFT_EV):
             continue
         if any(abs(move - other.shift_ev) < _SAME_EV for other in out):
             continue
         strength = float(sum(np.arcsinh(edge.snr) for edge in edges))
         missing = float(sum(all(e.snr < 3.0 for e in edges if e.symbol == s) for s in symbols))
-        start = _moved(axis, move, bend).start
+        start = moved(axis, move, bend).start
         columns = [column for symbol in symbols for column in columns_of(symbol, start)]
         fit = fit_hypotheses(bins, columns, np.array([move]), np.array([bend]))
         number = bins.counts.size
@@ -448,7 +296,7 @@ def _followed(
     """
     shift, stretch = float(cells.shift_ev[cell]), float(cells.stretch[cell])
     for _ in range(_FOLLOWED):
-        edges = found_edges(counts, _moved(axis, shift, stretch), symbols)
+        edges = found_edges(counts, moved(axis, shift, stretch), symbols)
         line = _line(axis, shift, stretch, edges)
         far = abs(line[0] - shift)
         shift, stretch = line[0], line[1]
@@ -469,7 +317,7 @@ def _line(
     """
     good = [edge for edge in edges if edge.snr >= _LEAST_SNR]
     if not good:
-        return shift, stretch, _PRIOR_SHIFT_EV, (), 0.0
+        return shift, stretch, PRIOR_SHIFT_EV, (), 0.0
     middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
     arm = np.array([edge.found_ev - middle - shift for edge in good]) / stretch
     away = np.array([edge.onset_ev for edge in good]) - middle - arm
@@ -499,7 +347,7 @@ def _straight(
     shift and the cost, -2 log posterior.
     """
     design = np.stack([np.ones_like(arm), arm * bent], axis=1)
-    precision = np.diag([_PRIOR_SHIFT_EV**-2, _PRIOR_STRETCH**-2])
+    precision = np.diag([PRIOR_SHIFT_EV**-2, _PRIOR_STRETCH**-2])
     robust = np.ones_like(arm)
     for _ in range(5):
         weight = robust / sigma**2

@@ -8,8 +8,8 @@ nothing is named where the record hardly shows an edge at all (`edge_free`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ from coreloss.identification.physics import (
 )
 from coreloss.identification.positions import FoundEdge, found_edges
 
-__all__ = ["FEATURES", "ElementEvidence", "Evidence", "combined", "gather"]
+__all__ = ["FEATURES", "ElementEvidence", "Evidence", "combined", "doubted", "gather"]
 
 Floats = NDArray[np.float64]
 
@@ -446,6 +446,19 @@ def features_of(network: float, likelihood_ratio: float, edges: list[FoundEdge])
             missing,
         ]
     )
+
+
+def doubted(proof: Evidence, certainty: Callable[[str], float], threshold: float) -> Evidence:
+    """The same where the axis may be another: probabilities times how certain its reading is."""
+    elements = {}
+    for symbol, element in proof.elements.items():
+        sure = certainty(symbol)
+        probability = sure * element.probability
+        reason = element.reason
+        if not reason and probability < threshold:
+            reason = f"the axis was read this way with a probability of {sure:.2f} only"
+        elements[symbol] = replace(element, probability=probability, reason=reason)
+    return replace(proof, elements=elements)
 
 
 def combined(features: Floats, weights: Floats) -> float:

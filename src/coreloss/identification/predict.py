@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis, Spectra
-from coreloss.identification.abstain import reason_to_abstain, surely_judged
-from coreloss.identification.axis import SEEN, AxisEstimate, estimate_axis
+from coreloss.identification.abstain import reason_to_abstain, surely_judged, zero_loss_ev
+from coreloss.identification.axis import SEEN, estimate_axis
+from coreloss.identification.axis_estimate import AxisEstimate, by_zero_loss
 from coreloss.identification.bundle import ModelBundle, load_model
 from coreloss.identification.candidates import (
     candidate_sets,
@@ -20,7 +21,7 @@ from coreloss.identification.candidates import (
     rival_groups,
 )
 from coreloss.identification.edge_free import least_edge
-from coreloss.identification.evidence import Evidence, gather
+from coreloss.identification.evidence import Evidence, doubted, gather
 from coreloss.identification.gain_steps import without_gain_steps
 from coreloss.identification.result import Identification, bridged, covers
 from coreloss.identification.spikes import without_spikes
@@ -200,10 +201,20 @@ def identify_spectra(
             if abstained:
                 elements, values = frozenset(), dict.fromkeys(values, 0.0)
             elif evidence:
-                shown = least_edge(limit, bundle.threshold)
+                alone = (
+                    estimate is not None
+                    and estimate.mode == "auto"
+                    and estimate.corrected
+                    and len(estimate.evidence) == 1
+                )
+                shown = least_edge(limit, bundle.threshold, searched=alone)
                 proof = gather(mended, part, values, elements, limit, shown=shown)
                 values |= {s: e.probability for s, e in proof.elements.items()}
                 shows_edge = proof.shows_edge
+            if estimate is not None and estimate.corrected:
+                values = {s: p * estimate.certainty(s) for s, p in values.items()}
+                if proof is not None:
+                    proof = doubted(proof, estimate.certainty, limit)
         else:
             notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
         groups = rival_groups(values, elements, part) if shows_edge else []
@@ -225,12 +236,25 @@ def identify_spectra(
             if not result.found and any(values[s] >= limit for s in elements):
                 said = f"no element is named: the probability of any edge is {proof.edge:.2f}"
             else:
-                said = proof.unexplained(_named(result))
+                said = proof.unexplained(named := _named(result))
+                if said and not named:
+                    said += (
+                        ": an element outside the list (H, He, Po and all after it but Th and U), "
+                        "plasmons, a wrong axis or the detector may make it"
+                    )
             if said:
                 result = replace(result, notes=(*notes, said))
         results.append(result)
     if estimate is not None and estimate.symbols:
-        told = estimate.without({s for s in estimate.symbols if not _seen(s, results)})
+        gone = {s for s in estimate.symbols if not _seen(s, results)}
+        if estimate.corrected and gone == estimate.symbols:
+            # what moved the axis is not there, be it a plasmon or an element outside the list
+            results = identify_spectra(
+                spectra, model=bundle, threshold=threshold, threads=threads, evidence=evidence
+            )
+            told = estimate.withdrawn()
+        else:
+            told = estimate.without(gone)
         results = [replace(result, axis_estimate=told) for result in results]
     return results
 
@@ -242,7 +266,11 @@ def _named(result: Identification) -> set[str]:
 
 def _seen(symbol: str, results: Sequence[Identification]) -> bool:
     """Whether an element seems to be in any spectrum, be it as one of rivals."""
-    return any(r.probabilities[symbol] >= SEEN or symbol in _named(r) for r in results)
+    return any(
+        (r.probabilities[symbol] >= SEEN and (r.evidence is None or r.evidence.shows_edge))
+        or symbol in _named(r)
+        for r in results
+    )
 
 
 def levelled(counts: NDArray, axis: EnergyAxis) -> tuple[NDArray, dict[int, str]]:
@@ -278,6 +306,9 @@ def _axis_estimate(
     part, record = EnergyAxis(begin, axis.dispersion, length), record[0, :length]
     if reason_to_abstain(record, part):
         return None
+    zero = zero_loss_ev(record, part)
+    if zero is not None:
+        return by_zero_loss(zero, part.dispersion)
     estimate = estimate_axis(record, part, bundle, threads=threads)
     # it is stated for the middle of the recorded channels, which may not be the axis's own
     move = (part.offset + 0.5 * (length - 1) * part.dispersion) - (
@@ -287,14 +318,27 @@ def _axis_estimate(
 
 
 def probabilities(
-    counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, *, threads: int = 0
+    counts: NDArray,
+    axis: EnergyAxis,
+    bundle: ModelBundle,
+    *,
+    drift_ev: NDArray[np.float64] | None = None,
+    threads: int = 0,
 ) -> NDArray[np.float64]:
-    """Calibrated probabilities (n, n_elements) of spectra (n, n_energy); raises SpectrumError."""
-    return _judge(counts, axis, bundle, threads)[0]
+    """Calibrated probabilities (n, n_elements) of spectra (n, n_energy); raises SpectrumError.
+
+    ``drift_ev``, (n,) [eV], is how much too high the axis of each reads: the axis of a spectrum
+    moves, its counts stay as they are.
+    """
+    return _judge(counts, axis, bundle, threads, drift_ev)[0]
 
 
 def _judge(
-    counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, threads: int
+    counts: NDArray,
+    axis: EnergyAxis,
+    bundle: ModelBundle,
+    threads: int,
+    drift_ev: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
     """Probabilities, and the first recorded channel and number of channels of each spectrum.
 
@@ -303,6 +347,7 @@ def _judge(
     """
     _check_axis(axis, bundle)
     out = np.zeros((counts.shape[0], len(bundle.elements)))
+    drift = np.zeros(counts.shape[0]) if drift_ev is None else drift_ev
     first = np.zeros(counts.shape[0], dtype=np.intp)
     size = np.zeros(counts.shape[0], dtype=np.intp)
     reasons: list[SpectrumError] = []
@@ -316,7 +361,7 @@ def _judge(
         if usable.size:
             out[begin + usable] = bundle.predict(
                 record,
-                axis.offset + start * axis.dispersion,
+                axis.offset + start * axis.dispersion - drift[begin + usable],
                 np.full(usable.size, axis.dispersion),
                 length,
                 threads=threads,

@@ -15,7 +15,7 @@ from coreloss.energy import EnergyAxis
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from coreloss.identification.axis import AxisEstimate
+    from coreloss.identification.axis_estimate import AxisEstimate
     from coreloss.identification.candidates import CandidateSet
     from coreloss.identification.evidence import Evidence
 
@@ -160,8 +160,11 @@ class Identification:
                     + (f"; could be {instead} instead" if instead else "")
                 )
         else:
-            lines.append("  no element found: no edge of one stands out in this record")
-        lines += [f"  {group}" for group in self.sets]
+            lines.append(f"  no element found: {self._nothing_else()}")
+        for group in self.sets:
+            weights = zip(group.members, group.weights, strict=True)
+            said = ", ".join(f"{s} {100 * w:.0f} %" for s, w in weights)
+            lines.append(f"  {group}, of this {said}")
         rest = sorted(self.absent, key=lambda s: -self.probabilities[s])
         near = [s for s in rest if self.probabilities[s] >= 0.1][:4]
         if near:
@@ -170,7 +173,7 @@ class Identification:
             where = (
                 "if there is an edge at all"
                 if self.probabilities[near[0]] >= self.threshold
-                else f"below the threshold of {100 * self.threshold:.0f} %"
+                else f"below the threshold of {100 * self.threshold:.3g} %"
             )
             lines.append(f"  possible, {where}: {said}")
         if self.not_judged:
@@ -178,6 +181,12 @@ class Identification:
             more = " …" if len(self.not_judged) > 12 else ""
             lines.append(f"  no edge in range, not judged: {shown}{more}")
         return "\n".join(lines)
+
+    def _nothing_else(self) -> str:
+        """What a record shows of which no element is found."""
+        if self.evidence is not None and self.evidence.unexplained(()):
+            return "the clearest step in this record belongs to none of those that it could show"
+        return "no edge of one stands out in this record"
 
     def explain(self) -> str:
         """Every edge of the elements found and why others were rejected, as text.

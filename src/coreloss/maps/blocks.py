@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,9 +20,18 @@ from numpy.typing import NDArray
 
 from coreloss.maps.source import Block, SpectrumImage, open_image
 
-__all__ = ["Progress", "Source", "Store", "run_blocks"]
+__all__ = ["Progress", "Source", "Store", "half_done", "run_blocks"]
 
 Result = dict[str, NDArray[Any]]
+
+# how often in a row a cluster may lose all its workers
+_MOST_LOST = 3
+_DIE = (
+    "the cluster's workers died several times over the same spectra, as for want of memory; give "
+    "them more and run it again"
+)
+# of a memory map at once
+_PART_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Source:
     def of(cls, image: SpectrumImage) -> Source:
         """Of an image; a lazy one is opened again from its file by each process."""
         if image.path and hasattr(image.data, "compute"):
-            return cls(image.path, image.signal, image.bin, None)
+            return cls(os.path.abspath(image.path), image.signal, image.bin, None)
         return cls("", None, image.bin, image)
 
     def open(self) -> SpectrumImage:
@@ -47,12 +57,15 @@ class Source:
         return _opened(self.path, self.signal).binned(self.bin)
 
 
+# a core loss and its low loss
+_MOST_OPENED = 2
 _OPENED: dict[tuple[str, str | int | None], SpectrumImage] = {}
 
 
 def _opened(path: str, signal: str | int | None) -> SpectrumImage:
     if (path, signal) not in _OPENED:
-        _OPENED.clear()
+        while len(_OPENED) >= _MOST_OPENED:
+            _OPENED.pop(next(iter(_OPENED)))
         _OPENED[path, signal] = open_image(path, signal=signal)
     return _OPENED[path, signal]
 
@@ -145,7 +158,9 @@ class Store:
             return
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / "run.json.partial"
-        partial.write_text(json.dumps({"key": digest, "settings": key}, default=str))
+        partial.write_text(
+            json.dumps({"key": digest, "blocks": n_blocks, "settings": key}, default=str)
+        )
         os.replace(partial, card)
 
     def _finished(self) -> NDArray[np.bool_]:
@@ -194,10 +209,35 @@ class Store:
         """A whole array; from disk as a memory map."""
         return self._array(name)
 
+    def column(self, name: str, place: int) -> NDArray[np.float32]:
+        """One number of each pixel, of an array with several; read in parts.
+
+        Pages of a memory map count as this process's memory until it is closed.
+        """
+        out = np.empty(self.shape, dtype=np.float32)
+        whole = self.get(name)
+        if self.folder is None:
+            out[...] = whole[..., place]
+            return out
+        step = max(1, _PART_BYTES // max(whole[0].nbytes, 1))
+        for begin in range(0, self.shape[0], step):
+            rows = slice(begin, begin + step)
+            out[rows] = self.get(name)[rows][..., place]
+        return out
+
     def remove(self) -> None:
         """Delete what is on disk."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def half_done(folder: Path) -> bool:
+    """Whether a folder holds a store in which blocks are missing."""
+    for card in folder.rglob("run.json"):
+        blocks = json.loads(card.read_text(encoding="utf-8")).get("blocks")
+        if blocks is None or sum(1 for _ in card.parent.glob("done-*")) < blocks:
+            return True
+    return False
 
 
 def run_blocks(
@@ -262,7 +302,7 @@ def _here(
 
 
 def _remote(
-    work: Callable[[NDArray[np.floating], Block], Result], source: Source, block: Block
+    source: Source, work: Callable[[NDArray[np.floating], Block], Result], block: Block
 ) -> Result:
     return work(source.open().read(block), block)
 
@@ -276,7 +316,7 @@ def _distributed(
 ) -> Iterator[tuple[int, Result]]:
     """Blocks on the workers of a cluster, a few for each ahead; lost ones are done again."""
     try:
-        from distributed import Client, as_completed
+        from distributed import CancelledError, Client, KilledWorker, as_completed
     except ImportError:
         raise ImportError(
             "a scheduler needs dask.distributed; install it with: "
@@ -290,26 +330,55 @@ def _distributed(
             "with 'dask scheduler' and give its address"
         ) from None
     try:
-        source = client.scatter(Source.of(image), broadcast=True, hash=False)
-        work = client.scatter(work, broadcast=True, hash=False)
+        lost = 0
+        held = _sent(client, scheduler, Source.of(image), work)
         waiting = iter(left)
-        numbers: dict[Any, int] = {}
+        numbers: dict[Any, tuple[int, list[Any]]] = {}
 
-        def submit() -> Any:
-            number = next(waiting, None)
-            if number is None:
-                return None
-            future = client.submit(_remote, work, source, blocks[number], pure=False, retries=2)
-            numbers[future.key] = number
+        def submit(number: int) -> Any:
+            future = client.submit(_remote, *held, blocks[number], pure=False, retries=2)
+            numbers[future.key] = number, held
             return future
 
         ahead = 2 * max(1, sum(client.nthreads().values())) + 2
         with client.as_current():
-            running = as_completed([f for f in (submit() for _ in range(ahead)) if f is not None])
+            running = as_completed([submit(number) for number in islice(waiting, ahead)])
         for future in running:
-            yield numbers[future.key], future.result()
-            following = submit()
-            if following is not None:
-                running.add(following)
+            number, by = numbers.pop(future.key)
+            try:
+                result = future.result()
+            except CancelledError:
+                # every worker that had been sent image and work is gone; others may have come
+                if by is held:
+                    lost += 1
+                    if lost > _MOST_LOST:
+                        raise OSError(_DIE) from None
+                    held = _sent(client, scheduler, Source.of(image), work)
+                running.add(submit(number))
+                continue
+            lost = 0
+            yield number, result
+            for following in islice(waiting, 1):
+                running.add(submit(following))
+    except KilledWorker:
+        raise OSError(_DIE) from None
     finally:
         client.close()
+
+
+def _sent(client: Any, scheduler: str, *things: Any) -> list[Any]:
+    """Futures of what all workers get; waits for one to be there."""
+    died = 0
+    while True:
+        try:
+            return list(client.scatter(list(things), broadcast=True, hash=False))
+        except TimeoutError:
+            raise OSError(
+                f"the cluster at {scheduler} has no workers; start some with "
+                f"'dask worker {scheduler}'"
+            ) from None
+        except OSError:  # one died meanwhile
+            died += 1
+            if died > _MOST_LOST:
+                raise OSError(_DIE) from None
+            time.sleep(1.0)

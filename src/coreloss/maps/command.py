@@ -27,6 +27,11 @@ def add_commands(commands: Any) -> None:
         "--clusters", type=int, default=8, metavar="N",
         help="groups of like spectra whose sums are identified too (8; 0: none)",
     )  # fmt: skip
+    command.add_argument(
+        "--low-loss", metavar="FILE",
+        help="of the same sweep, one spectrum or one a pixel: its zero-loss peak tells how the "
+        "axis is off and drifts; 'none': no low loss (else that of the file)",
+    )  # fmt: skip
     command.set_defaults(run=_map)
 
     command = commands.add_parser(
@@ -96,8 +101,9 @@ def _shared(command: argparse.ArgumentParser, suffix: str) -> None:
         help="share of the spectra an element must be found in (0.01)",
     )  # fmt: skip
     command.add_argument(
-        "--bin", type=int, default=1, metavar="N", help="sum N pixels along each axis"
-    )
+        "--bin", type=int, default=1, metavar="N",
+        help="sum N × N pixels, of a stack in every frame, or N of a line",
+    )  # fmt: skip
     command.add_argument(
         "--axis", default="auto", metavar="HOW",
         help="'auto' judges and corrects the energy axis, 'as-recorded', or 'shift=EV'",
@@ -121,6 +127,7 @@ def _common(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "threshold": options.threshold,
         "least_fraction": options.least_fraction,
         "bin": options.bin,
+        "low_loss": False if options.low_loss == "none" else options.low_loss,
         "axis_mode": parse_axis(options.axis),
         "threads": options.threads,
         "scheduler": options.scheduler,
@@ -154,7 +161,6 @@ def _quantify(options: argparse.Namespace) -> int:
             beam_energy_kev=options.beam_energy,
             alpha_mrad=options.alpha,
             beta_mrad=options.beta,
-            low_loss=False if options.low_loss == "none" else options.low_loss,
             simultaneous=options.simultaneous,
             exposure_ratio=options.exposure_ratio,
             beam_intensity=options.beam_intensity,
@@ -177,6 +183,7 @@ def _signal(text: str | None) -> str | int | None:
 
 def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
     """Do the work, keep unfinished parts beside the results' folder, write, and report."""
+    from coreloss.maps.blocks import half_done
     from coreloss.maps.output import check_folder
 
     out = Path(options.out or Path(Path(options.file).name).stem + options.suffix)
@@ -186,9 +193,10 @@ def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
         shutil.rmtree(unfinished, ignore_errors=True)
     try:
         result = work(unfinished)
-    except BaseException:
+    except BaseException as error:
         # an interrupted run leaves what it has done, to go on from; one that failed leaves nothing
-        if not any(unfinished.rglob("done-*")):
+        failed = isinstance(error, ValueError) and not half_done(unfinished)
+        if failed or not any(unfinished.rglob("done-*")):
             shutil.rmtree(unfinished, ignore_errors=True)
         raise
     try:

@@ -8,7 +8,7 @@ import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from coreloss.identification.result import covers
 from coreloss.maps.blocks import Store, run_blocks
 from coreloss.maps.channels import settled_channels, without_cosmic_rays
 from coreloss.maps.coherence import morans_z
-from coreloss.maps.lowloss import aligned_by_zero_loss
+from coreloss.maps.lowloss import LowLoss, aligned_by_zero_loss, axis_drift, lined_up, opened
 from coreloss.maps.mixtures import is_mixture
 from coreloss.maps.neighbours import beside, unshared_step
 from coreloss.maps.pixels import (
@@ -78,6 +78,7 @@ class ElementMaps:
         0 usable, 1 without counts, 2 saturated.
     axes : tuple of NavigationAxis
     axis : EnergyAxis
+        Of all pixels, or of those that have not drifted.
     metadata, notes, survey
         As of the file.
     """
@@ -213,6 +214,7 @@ class _Identify:
     blank: NDArray[np.bool_]
     typical: NDArray[np.float64]
     spared: NDArray[np.bool_]
+    drift: LowLoss | None = None
 
     def __call__(self, counts: NDArray[np.floating], block: Block) -> dict[str, NDArray[Any]]:
         if self.blank.any():
@@ -226,13 +228,20 @@ class _Identify:
         beside_found = np.zeros((len(self.judged), self.axis.size), dtype=np.float32)
         if good.size:
             spectra = counts[good]
+            drift = None if self.drift is None else self.drift.drift_of_block(block)[good]
             whole = np.nan_to_num(filled(spectra, self.typical))
             labels[good] = self.clusters.labels(whole)
-            members = labels[good] == np.arange(sums.shape[0])[:, None]
-            sums = members.astype(whole.dtype) @ whole
+            recorded = spectra
             if self.denoiser is not None:
                 spectra = np.where(np.isfinite(spectra), self.denoiser.applied(whole), np.nan)
-            found = probabilities(spectra, self.axis, self.bundle, threads=self.threads)
+            found = probabilities(
+                spectra, self.axis, self.bundle, drift_ev=drift, threads=self.threads
+            )
+            if drift is not None:
+                together = lined_up(recorded, self.axis, drift)
+                whole = np.nan_to_num(filled(together, self.typical))
+            members = labels[good] == np.arange(sums.shape[0])[:, None]
+            sums = members.astype(whole.dtype) @ whole
             part = np.zeros(found.shape, dtype=np.float16)
             part[:, list(self.judged)] = found[:, list(self.judged)]
             chance[good] = part
@@ -263,6 +272,7 @@ def element_maps(
     bin: int = 1,
     components: int = 0,
     clusters: int = 8,
+    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | Literal[False] | None = None,
     axis_mode: str | float = DEFAULT_AXIS_MODE,
     threads: int = 0,
     scheduler: str | None = None,
@@ -285,15 +295,20 @@ def element_maps(
         Which data set of a file; see `coreloss.io.load`.
     model, threshold, threads, axis_mode
         As of `coreloss.identify`; the axis is judged on the mean spectrum, with 'auto' after the
-        zero-loss peak of a low loss in the same file was put at 0.
+        zero-loss peak of the low loss was put at 0.
     least_fraction : float
         Share of the spectra in which an element must be found.
     bin : int
-        Sum ``bin`` pixels along each axis first.
+        Sum ``bin`` × ``bin`` pixels first, of a stack in every frame; ``bin`` of a line scan.
     components : int
         Rebuild spectra from so many principal components first; 0 leaves them alone.
     clusters : int
         Groups whose sums are identified as well; 0 for none. Needs SciPy.
+    low_loss : path, Spectra, SpectrumImage or False, optional
+        One spectrum, or one for each pixel, recorded in the same sweep; that of the same file
+        without it, none for False. Its zero-loss peak tells how the axis is off, and how it
+        drifts from pixel to pixel: every spectrum is then identified on its own axis, and sums
+        are of spectra put over by whole channels. Counts are not interpolated.
     scheduler : str, optional
         Address of a dask.distributed scheduler to work on.
     work_folder : path, optional
@@ -306,7 +321,7 @@ def element_maps(
     Raises
     ------
     ReadError, ValueError
-        One sentence for data that cannot be mapped.
+        One sentence for data that cannot be mapped, or a low loss given that does not fit them.
     """
     image = open_image(source, signal=signal)
     if image.number == 1:
@@ -319,6 +334,8 @@ def element_maps(
     if components < 0 or clusters < 0:
         raise ValueError(f"{components} components, {clusters} clusters: neither can be negative")
     image = image.binned(bin)
+    if low_loss is not None and low_loss is not False:
+        low_loss = opened(low_loss)
     bundle = load_model(model)
     limit = bundle.threshold if threshold is None else float(threshold)
     if not 0.0 < limit < 1.0:
@@ -328,15 +345,19 @@ def element_maps(
     sample = np.where(blank, np.nan, sample)
     sample, spared = settled_channels(sample, image.axis)
     aligned: list[str] = []
+    dispersion = image.axis.dispersion
     if axis_mode == "auto":
-        image, aligned = aligned_by_zero_loss(image)
+        image, aligned = aligned_by_zero_loss(image, low_loss)
     image, said, _ = settled_axis(image, sample, axis_mode, bundle, threads)
+    drift, followed = axis_drift(
+        image, low_loss, bin=bin, stretch=image.axis.dispersion / dispersion
+    )
     judged = tuple(
         i for i, s in enumerate(bundle.elements) if any(covers(image.axis, e) for e in edges_of(s))
     )
     # a record that cannot be judged at all says so before anything is written
     probabilities(sample[:1], image.axis, bundle, threads=threads)
-    notes = [*image.notes, *aligned, *said]
+    notes = [*image.notes, *image.dropped, *aligned, *said, *followed]
     if clusters > 1 and importlib.util.find_spec("scipy") is None:
         notes.append("spectra were not clustered, as SciPy is not installed")
         clusters = 1
@@ -352,13 +373,14 @@ def element_maps(
         "clusters": clusters,
         "threshold": limit,
         "axis": [image.axis.offset, image.axis.dispersion, image.axis.size],
+        "drift": None if drift is None else [drift.drift_origin_ev, drift.mean.tolist()],
     }
     store = Store(
         Path(work_folder) if work_folder is not None else None, key, image.shape, len(blocks)
     )
     work = _Identify(
         bundle, image.axis, judged, limit, saturation, denoiser, groups, threads, blank,
-        total_of(whole)[None] / whole.shape[0], spared,
+        total_of(whole)[None] / whole.shape[0], spared, drift,
     )  # fmt: skip
     run_blocks(work, image, store, blocks, scheduler=scheduler, label="identifying")
     return _assembled(image, bundle, limit, least_fraction, store, judged, blank, notes, threads)
@@ -412,11 +434,11 @@ def _assembled(
         for number, row in enumerate(sums)
         if len(sums) > 1 and size[number] >= _LEAST_CLUSTER
     ]
-    chance, beside_found = store.get("probability"), store.get("_beside")
+    beside_found = store.get("_beside")
     rows: list[dict[str, Any]] = []
     for place, column in enumerate(judged):
         symbol = bundle.elements[column]
-        values = np.asarray(chance[..., column], dtype=np.float32)
+        values = store.column("probability", column)
         found = values[usable] >= limit
         said = [("sum", total.support(symbol))]
         said += [
@@ -488,7 +510,7 @@ def _assembled(
     kept = [row for row in rows if row["kept"]]
     columns = [row.pop("column") for row in rows][: len(kept)]
     maps = (
-        np.stack([np.asarray(chance[..., c], dtype=np.float32) for c in columns], axis=-1)
+        np.stack([store.column("probability", c) for c in columns], axis=-1)
         if columns
         else np.zeros((*state.shape, 0), dtype=np.float32)
     )

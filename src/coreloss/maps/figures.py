@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coreloss.edges import pair_label
 from coreloss.fit import fitted_edges
 from coreloss.maps.source import NavigationAxis
+from coreloss.maps.wording import axis_said
 from coreloss.plot import save
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def element_maps_figure(maps: ElementMaps, path: str | os.PathLike[str] | None =
     more = f" (and {len(maps.elements) - _MOST} more)" if len(maps.elements) > _MOST else ""
     said = ", ".join(maps.elements[:_MOST]) + more if maps.elements else "no element found"
     title = f"{maps.metadata.get('title', '')}   {said}".strip()
+    if moved := axis_said(maps.notes):
+        title += f"\n{moved}"
     figure = _panels(
         values, titles, maps.axes, maps.survey, "probability", (0.0, 1.0), "Blues", title
     )
@@ -131,7 +134,8 @@ def _fit(axes: Axes, result: Quantification) -> None:
                 )  # fmt: skip
     axes.set_ylim(0, 1.12 * top)
     axes.set_xlim(result.axis.start, result.axis.end)
-    axes.set_xlabel("Energy loss [eV]")
+    moved = axis_said(result.notes)
+    axes.set_xlabel(f"Energy loss [eV]{'; ' if moved else ''}{moved}")
     axes.set_ylabel("Counts")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="upper right")
@@ -182,8 +186,7 @@ def _panels(
 
     flat = [_last_two(v) for v in values]
     line = not flat or flat[0].ndim == 1
-    number = (1 if line else len(flat) + (survey is not None)) + (last is not None)
-    number = max(number, 1)
+    number = (1 if line else len(flat)) + (survey is not None) + (last is not None)
     rows, columns, width = (1, number, _PANEL) if line else _grid(flat[0], number, axes)
     if figure is None:
         height = width * _tall(flat[0], axes) + 0.4 if flat else 0.0
@@ -197,6 +200,10 @@ def _panels(
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in places:
         place.axis("off")
+    if survey is not None:
+        place = places.pop(0)
+        place.imshow(survey, cmap="gray")
+        place.set_title("survey", fontsize=8, loc="left")
     if line:
         if flat:
             _curves(places[0], flat, titles, axes, label)
@@ -204,10 +211,6 @@ def _panels(
             _curves(places[1], [_last_two(last[0])], [last[1]], axes, last[1])
         return figure
     drawn: Any = None
-    if survey is not None:
-        place = places.pop(0)
-        place.imshow(survey, cmap="gray")
-        place.set_title("survey", fontsize=8, loc="left")
     used = []
     for picture, name in zip(flat, titles, strict=True):
         place = places.pop(0)

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,18 @@ from coreloss.maps.source import (
     open_image,
 )
 
-__all__ = ["LowLoss", "aligned_by_zero_loss", "low_loss_of"]
+__all__ = [
+    "DRIFTS",
+    "LowLoss",
+    "aligned_by_zero_loss",
+    "axis_drift",
+    "lined_up",
+    "low_loss_of",
+    "opened",
+]
+
+#: How notes on drift begin.
+DRIFTS = "the zero-loss peak drifts by"
 
 _SAMPLE = 512
 # a zero-loss peak farther from 0 than this was put there, and says nothing of the core loss [eV]
@@ -41,6 +52,7 @@ _SHORT_EV = 50.0
 _SAME_DISPERSION = 5e-3
 # one kernel serves all pixels if t/λ varies by less than this about its mean
 _SAME_THICKNESS = 0.05
+_WITHOUT_PEAK = "low-loss spectra looked at hold no zero-loss peak"
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,8 @@ class LowLoss:
     mean : ndarray, (n_low,) [counts]
         Of usable spectra; for pixels that have none.
     notes : tuple of str
+    drift_ev : float
+        How far apart zero-loss positions lie.
     """
 
     shared: Response | None
@@ -77,21 +91,31 @@ class LowLoss:
     thickness: float
     mean: NDArray[np.float64] = field(repr=False)
     notes: tuple[str, ...] = ()
+    drift_ev: float = 0.0
 
     def of_block(self, block: Block) -> Response:
         """The kernels of a block's pixels, (n, n_kernel)."""
         if self.shared is not None:
             return self.shared
-        assert self.source is not None
-        image = self.source.open()
-        counts = image.read(block).astype(float)
-        counts[~_usable(counts, self.axis)] = self.mean
-        shift = np.zeros(1)
-        if self.drift_origin_ev is not None:
-            shift = zero_loss_position(counts, self.axis) - self.drift_origin_ev
+        counts = self._counts(block)
         return Response.of_low_loss(
-            counts, self.axis, self.dispersion_ev, ratio=self.ratio, shift_ev=shift
+            counts, self.axis, self.dispersion_ev, ratio=self.ratio, shift_ev=self._drift(counts)
         )
+
+    def drift_of_block(self, block: Block) -> NDArray[np.float64]:
+        """How much too high the axes of a block's pixels read, (n,) [eV]; (1,) zero if alike."""
+        return np.zeros(1) if self.shared is not None else self._drift(self._counts(block))
+
+    def _counts(self, block: Block) -> NDArray[np.float64]:
+        assert self.source is not None
+        counts = self.source.open().read(block).astype(float)
+        counts[~_usable(counts, self.axis)] = self.mean
+        return counts
+
+    def _drift(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.drift_origin_ev is None:
+            return np.zeros(1)
+        return zero_loss_position(counts, self.axis) - self.drift_origin_ev
 
 
 def low_loss_of(
@@ -127,8 +151,7 @@ def low_loss_of(
     if low_loss is False:
         return None, []
     if low_loss is not None:
-        source = low_loss if isinstance(low_loss, SpectrumImage) else _open(low_loss)
-        return _used(image, source, ratio, bin, stretch, together=together), []
+        return _used(image, opened(low_loss), ratio, bin, stretch, together=together), []
     found = _in_same_file(image)
     if not found:
         return None, []
@@ -155,16 +178,13 @@ def aligned_by_zero_loss(
     """
     if low_loss is False:
         return image, []
-    if low_loss is not None:
-        found = [low_loss if isinstance(low_loss, SpectrumImage) else _open(low_loss)]
-    else:
-        found = _in_same_file(image)
+    found = _in_same_file(image) if low_loss is None else [opened(low_loss)]
     shape = tuple(a.size for a in image.navigation)
     for source in found:
         alike = source.number == 1 or tuple(a.size for a in source.navigation) == shape
         if not alike or source.axis.size < 5:
             continue
-        counts = source.sample(_SAMPLE).astype(float)
+        counts = _sample(source if source.number == 1 else source.binned(image.bin))
         counts = counts[_usable(counts, source.axis)]
         if counts.size:  # the first channel of a plateau is not its middle
             counts = counts[states(counts, Saturation.of(source, counts)) != SATURATED]
@@ -178,6 +198,25 @@ def aligned_by_zero_loss(
             f"by {-place:+.1f} eV"
         ]
     return image, []
+
+
+def axis_drift(
+    image: SpectrumImage,
+    low_loss: str | os.PathLike[str] | Spectra | SpectrumImage | Literal[False] | None = None,
+    *,
+    bin: int = 1,
+    stretch: float = 1.0,
+) -> tuple[LowLoss | None, list[str]]:
+    """The low loss by which the axes of an image's pixels drift, and what to say; None without.
+
+    Of the same sweep: the one given, or that of the same file. Parameters and errors are those
+    of `low_loss_of`.
+    """
+    low, said = low_loss_of(image, low_loss, bin=bin, stretch=stretch, together=True)
+    if low is None or low.drift_origin_ev is None:
+        return None, said
+    said += [note for note in low.notes if _WITHOUT_PEAK in note]
+    return low, [*said, f"{DRIFTS} {low.drift_ev:.2f} eV; the axis of every pixel follows it"]
 
 
 def _reason(error: ValueError, path: str) -> str:
@@ -206,7 +245,7 @@ def _used(
                     f"the low loss has {_by(source.shape)} spectra and the core loss "
                     f"{_by(image.shape)}; give a low loss of the same area, or one spectrum"
                 )
-        sample = source.sample(_SAMPLE).astype(float)
+        sample = _sample(source)
         sample = np.where(np.isfinite(sample), sample, 0.0)
         good = sample.sum(axis=1) > 0
         if not good.any():
@@ -239,13 +278,10 @@ def _used(
         notes[0] += ", one spectrum for each pixel"
         if not fine.all():
             notes.append(
-                f"{(~fine).sum()} of {fine.size} low-loss spectra looked at hold no zero-loss "
-                "peak; their pixels take the mean one"
+                f"{(~fine).sum()} of {fine.size} {_WITHOUT_PEAK}; their pixels take the mean one"
             )
         if moves:
-            notes.append(
-                f"the zero-loss peak drifts by {np.ptp(place):.2f} eV; edges of the model follow it"
-            )
+            notes.append(f"{DRIFTS} {np.ptp(place):.2f} eV; edges of the model follow it")
     elif source.number > 1:
         notes[0] += ", the mean for all pixels, which are alike"
     if abs(same - 1.0) > _SAME_DISPERSION:
@@ -271,6 +307,7 @@ def _used(
         middle,
         typical,
         tuple(notes),
+        float(np.ptp(place)),
     )
 
 
@@ -283,7 +320,26 @@ def _usable(counts: NDArray[np.float64], axis: EnergyAxis) -> NDArray[np.bool_]:
     return np.asarray((values.sum(axis=1) > 0) & near)
 
 
-def _open(low_loss: str | os.PathLike[str] | Spectra) -> SpectrumImage:
+# the last sample of a file, for which its axis, its drift and the fit ask one after another
+_SAMPLED: dict[tuple[Any, ...], NDArray[np.float64]] = {}
+
+
+def _sample(source: SpectrumImage) -> NDArray[np.float64]:
+    """Spectra spread over a low loss, (n, n_low); not to be written to."""
+    if not (source.path and hasattr(source.data, "compute")):
+        return source.sample(_SAMPLE).astype(float)
+    told = Path(source.path).stat()
+    key = (os.path.abspath(source.path), told.st_size, told.st_mtime_ns, source.signal, source.bin)
+    if key not in _SAMPLED:
+        _SAMPLED.clear()
+        _SAMPLED[key] = source.sample(_SAMPLE).astype(float)
+    return _SAMPLED[key]
+
+
+def opened(low_loss: str | os.PathLike[str] | Spectra | SpectrumImage) -> SpectrumImage:
+    """A low loss as an image; raises ReadError."""
+    if isinstance(low_loss, SpectrumImage):
+        return low_loss
     if isinstance(low_loss, Spectra):
         return open_image(low_loss)
     # of a file with both, the low loss is wanted here
@@ -334,3 +390,20 @@ def _thickness(
 
 def _by(shape: tuple[int, ...]) -> str:
     return " × ".join(str(n) for n in shape)
+
+
+def lined_up(
+    counts: NDArray[np.floating], axis: EnergyAxis, drift_ev: NDArray[np.float64]
+) -> NDArray[np.floating]:
+    """Spectra (n, n_energy) put over by whole channels so that their edges lie together.
+
+    For sums; what is left of the drift (n,) [eV] is at most half a channel. NaN where nothing
+    was recorded.
+    """
+    steps = np.rint(drift_ev / axis.dispersion).astype(np.intp)
+    if not steps.any():
+        return counts
+    place = np.arange(axis.size) + steps[:, None]
+    inside = (place >= 0) & (place < axis.size)
+    moved = np.take_along_axis(counts, np.clip(place, 0, axis.size - 1), axis=1)
+    return np.where(inside, moved, np.nan).astype(counts.dtype, copy=False)

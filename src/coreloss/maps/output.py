@@ -191,6 +191,29 @@ def _instrument(metadata: dict[str, Any]) -> dict[str, Any]:
     return {"Acquisition_instrument": {"TEM": tree}} if tree else {}
 
 
+def _write_maps(place: Path, maps: ElementMaps, tree: dict[str, Any], kind: str) -> None:
+    if maps.elements:
+        for name, values, quantity in (
+            ("probabilities", maps.probabilities, "Probability"),
+            ("present", maps.present.astype(np.uint8), "Presence"),
+        ):
+            _write_signal(
+                place / f"{name}.{kind}",
+                signal_dictionary(
+                    values,
+                    maps.axes,
+                    title=name,
+                    names=maps.elements,
+                    quantity=quantity,
+                    metadata=tree,
+                ),
+            )
+    (place / "elements.csv").write_text(maps.csv(), encoding="utf-8")
+    figure = maps.plot()
+    save_figure(figure, place / "maps.png")
+    save_figure(figure, place / "maps.pdf")
+
+
 def save_maps(
     maps: ElementMaps,
     folder: str | os.PathLike[str],
@@ -207,27 +230,7 @@ def save_maps(
     """
 
     def fill(place: Path) -> None:
-        tree = _instrument(maps.metadata)
-        if maps.elements:
-            for name, values, quantity in (
-                ("probabilities", maps.probabilities, "Probability"),
-                ("present", maps.present.astype(np.uint8), "Presence"),
-            ):
-                _write_signal(
-                    place / f"{name}.{kind}",
-                    signal_dictionary(
-                        values,
-                        maps.axes,
-                        title=name,
-                        names=maps.elements,
-                        quantity=quantity,
-                        metadata=tree,
-                    ),
-                )
-        (place / "elements.csv").write_text(maps.csv(), encoding="utf-8")
-        figure = maps.plot()
-        save_figure(figure, place / "maps.png")
-        save_figure(figure, place / "maps.pdf")
+        _write_maps(place, maps, _instrument(maps.metadata), kind)
         _write_summary(place, maps.to_dict(), maps.metadata)
 
     return _written(folder, force, kind, fill)
@@ -293,8 +296,7 @@ def save_quantification(
         save_figure(figure, place / "quantification.png")
         save_figure(figure, place / "quantification.pdf")
         if result.maps is not None:
-            (place / "elements.csv").write_text(result.maps.csv(), encoding="utf-8")
-            save_figure(result.maps.plot(), place / "maps.png")
+            _write_maps(place, result.maps, tree, kind)
         _write_summary(place, result.to_dict(), result.metadata)
 
     return _written(folder, force, kind, fill)

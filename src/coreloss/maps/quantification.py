@@ -25,6 +25,7 @@ from coreloss.fit import (
     fitted_edges,
     mismatch_of,
 )
+from coreloss.fit.design import NEAR_EDGE
 from coreloss.identification import ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE
 from coreloss.maps.amounts import Quantification, atomic_percent
@@ -32,7 +33,7 @@ from coreloss.maps.blocks import Store, run_blocks
 from coreloss.maps.channels import faulty_channels, settled_channels
 from coreloss.maps.doubtful import doubtful
 from coreloss.maps.elements import ElementMaps, _stamp, element_maps
-from coreloss.maps.lowloss import LowLoss, aligned_by_zero_loss, low_loss_of
+from coreloss.maps.lowloss import DRIFTS, LowLoss, aligned_by_zero_loss, low_loss_of, opened
 from coreloss.maps.microscope import Microscope, microscope_of
 from coreloss.maps.pixel_fit import PER_ELEMENT, PixelFit, Settings
 from coreloss.maps.pixels import USABLE, unrecorded, usable_sample
@@ -152,6 +153,8 @@ def quantify(
         elements = (elements,)
     if elements is not None and not len(elements):
         raise ValueError("no elements are given to quantify; name some, or leave them to be found")
+    if near_edge is not None and near_edge not in NEAR_EDGE:
+        raise ValueError(f"near_edge is {near_edge!r}; it must be one of {', '.join(NEAR_EDGE)}")
     image = open_image(source, signal=signal)
     microscope = microscope_of(
         image.name,
@@ -166,6 +169,9 @@ def quantify(
         raise ValueError(
             "a simultaneous low loss is not given; give --low-loss FILE (in Python low_loss)"
         )
+    if low_loss is not None and low_loss is not False:
+        low_loss = opened(low_loss)
+    same_sweep = low_loss if simultaneous or low_loss is False else None
     recorded = image.axis
     image = image.with_axis(recorded.corrected(shift_ev, stretch))
     pixels = image.binned(bin)
@@ -183,11 +189,10 @@ def quantify(
     sample = np.where(blank, np.nan, sample)
     aligned: list[str] = []
     if axis_mode == "auto" and (shift_ev, stretch) == (0.0, 1.0):
-        image, aligned = aligned_by_zero_loss(
-            image, low_loss if simultaneous or low_loss is False else None
-        )
+        image, aligned = aligned_by_zero_loss(image, same_sweep)
     image, said, axis_error_ev = settled_axis(image, sample, axis_mode, load_model(model), threads)
     said = [*aligned, *said]
+    fitted_edges("O", image.axis, window_ev)  # says where a window leaves nothing of the record
     pixels = pixels.with_axis(image.axis)
     low, unused = low_loss_of(
         pixels,
@@ -213,7 +218,16 @@ def quantify(
     maps, found_none = None, ""
     if elements is None:
         wanted, maps, found_none = _identified(
-            image, sample, bin, model, threshold, least_fraction, threads, scheduler, folder
+            image,
+            sample,
+            same_sweep,
+            bin,
+            model,
+            threshold,
+            least_fraction,
+            threads,
+            scheduler,
+            folder,
         )
     else:
         wanted = tuple(dict.fromkeys(edges_of(s)[0].symbol for s in elements))
@@ -272,7 +286,8 @@ def quantify(
         "settings": repr(settings),
         "noise": repr(noise),
         "mismatch": [mismatch.scale, axis_error_ev],
-        "low_loss": list(low.notes) if low is not None else said,
+        "low_loss": said if low is None else [*low.notes, low.ratio, low.mean.tolist()],
+        "quantified": quantified.tolist(),
         "bin": bin,
         "spared": np.flatnonzero(spared).tolist(),
     }
@@ -283,13 +298,15 @@ def quantify(
         fit.coefficients[0],
     )  # fmt: skip
     run_blocks(work, pixels, store, blocks, scheduler=scheduler, label="fitting")
-    notes = [*image.notes, *said, *(low.notes if low is not None else ())]
+    notes = [*image.notes, *pixels.dropped, *said, *(low.notes if low is not None else ())]
     struck = int(np.asarray(store.get("_struck")).sum())
     if struck:
         part = "" if pixels.number == 1 else f" in {struck:,} of {pixels.number:,} spectra"
         notes.append(f"cosmic rays: single channels bridged{part}")
     if maps is not None:
-        notes = [*notes, *(n for n in maps.notes if n not in notes)]
+        drifts = any(n.startswith(DRIFTS) for n in notes)
+        new = [n for n in maps.notes if n not in notes and not (drifts and n.startswith(DRIFTS))]
+        notes = [*notes, *new]
     return _assembled(
         pixels, store, settings, design, noise, mismatch, quantified, not_quantified, microscope,
         notes, maps,
@@ -299,6 +316,7 @@ def quantify(
 def _identified(
     image: SpectrumImage,
     sample: NDArray[np.floating],
+    low_loss: Spectra | SpectrumImage | str | os.PathLike[str] | Literal[False] | None,
     bin: int,
     model: str | os.PathLike[str] | ModelBundle | None,
     threshold: float | None,
@@ -323,6 +341,7 @@ def _identified(
         threshold=threshold,
         least_fraction=least_fraction,
         bin=bin,
+        low_loss=low_loss,
         threads=threads,
         scheduler=scheduler,
         work_folder=folder / "elements" if folder is not None else None,

@@ -81,7 +81,8 @@ class SpectrumImage:
     path : str
         The file, '' for data in memory.
     bin : int
-        Pixels summed along each navigation axis.
+        Pixels summed along each axis of a picture: the last two of the navigation axes. Frames
+        of a stack are not summed.
     """
 
     data: Any = field(repr=False)
@@ -109,12 +110,34 @@ class SpectrumImage:
         return tuple(
             replace(
                 axis,
-                size=max(axis.size // self.bin, 1),
-                scale=axis.scale * min(self.bin, axis.size),
-                offset=axis.offset + 0.5 * axis.scale * (min(self.bin, axis.size) - 1),
+                size=axis.size // summed,
+                scale=axis.scale * summed,
+                offset=axis.offset + 0.5 * axis.scale * (summed - 1),
             )
-            for axis in self.navigation
+            for axis, summed in zip(self.navigation, self._summed, strict=True)
         )
+
+    @property
+    def _summed(self) -> tuple[int, ...]:
+        """Pixels summed along each navigation axis; all of one that has fewer."""
+        frames = max(len(self.navigation) - 2, 0)
+        picture = self.navigation[frames:]
+        return (*(1 for _ in range(frames)), *(min(self.bin, a.size) for a in picture))
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What binning leaves over at the border, in words."""
+        over = [a.size % n for a, n in zip(self.navigation, self._summed, strict=True)][-2:]
+        names = ("rows", "columns") if len(self.navigation) > 1 else ("pixels",)
+        said = [
+            f"the last {number} of {axis.size} {name}"
+            for number, axis, name in zip(over, self.navigation[-2:], names, strict=True)
+            if number
+        ]
+        every = " of every frame" if len(self.navigation) > 2 else ""
+        if not said:
+            return ()
+        return (f"binning by {self.bin} drops {' and '.join(said)}{every}",)
 
     @property
     def number(self) -> int:
@@ -130,7 +153,7 @@ class SpectrumImage:
         """The whole image in blocks of at most about so many bytes, in order."""
         shape = self.shape
         itemsize = np.dtype(self.data.dtype).itemsize
-        one = max(1, int(self.axis.size * itemsize * self.bin ** len(shape)))
+        one = max(1, int(self.axis.size * itemsize * np.prod(self._summed)))
         pixels = max(1, bytes_at_once // one)
         sizes = list(shape)
         # whole trailing axes while they fit, then parts of one, then single steps
@@ -152,7 +175,7 @@ class SpectrumImage:
     def _stored_chunk(self) -> int:
         """Steps of the first axis that the file keeps together."""
         chunks = getattr(self.data, "chunks", None)
-        if not chunks or self.bin > 1:
+        if not chunks or self._summed[0] > 1:
             return 1
         first = 1 if self.energy_index == 0 else 0
         return int(chunks[first][0])
@@ -160,8 +183,8 @@ class SpectrumImage:
     def read(self, block: Block) -> NDArray[np.floating]:
         """Counts of a block, (n, n_energy) float32 or float64, ascending in energy."""
         ranges = [
-            slice(begin * self.bin, end * self.bin) if axis.size >= self.bin else slice(None)
-            for (begin, end), axis in zip(block.ranges, self.navigation, strict=True)
+            slice(begin * summed, end * summed)
+            for (begin, end), summed in zip(block.ranges, self._summed, strict=True)
         ]
         index: list[slice] = list(ranges)
         index.insert(self.energy_index, slice(None))
@@ -187,13 +210,10 @@ class SpectrumImage:
         if infinite.any():
             part = np.where(infinite, np.nan, part)
         if self.bin > 1:
-            part = part.reshape(*(n for n in part.shape[:-1]), self.axis.size)
-            for number in range(len(self.navigation)):
-                size = block.shape[number]
-                factor = part.shape[number] // size
-                shape = (*part.shape[:number], size, factor, *part.shape[number + 1 :])
-                part = part[(slice(None),) * number + (slice(0, size * factor),)]
-                part = part.reshape(shape).sum(axis=number + 1)
+            for number, (size, summed) in enumerate(zip(block.shape, self._summed, strict=True)):
+                if summed > 1:
+                    shape = (*part.shape[:number], size, summed, *part.shape[number + 1 :])
+                    part = part.reshape(shape).sum(axis=number + 1)
         return np.ascontiguousarray(part.reshape(-1, self.axis.size))
 
     def sample(self, number: int) -> NDArray[np.floating]:
@@ -227,15 +247,21 @@ class SpectrumImage:
         return np.concatenate(parts)
 
     def binned(self, factor: int) -> SpectrumImage:
-        """The image with ``factor`` × ``factor`` pixels summed; what is left over is dropped."""
+        """The image with ``factor`` × ``factor`` pixels summed, of a stack in every frame.
+
+        What is left over at the border is dropped (`dropped`). Raises ValueError for what is no
+        number of pixels or more than the picture has.
+        """
+        picture = self.navigation[-2:]
         if (
             factor != int(factor)
             or factor < 1
-            or (factor > 1 and factor > max(a.size for a in self.navigation))
+            or (factor > 1 and factor > max(a.size for a in picture))
         ):
+            what = "a frame" if len(self.navigation) > 2 else "the image"
             raise ValueError(
-                f"{self.name}: cannot bin by {factor}; the image has "
-                f"{' × '.join(str(a.size) for a in self.navigation)} pixels"
+                f"{self.name}: cannot bin by {factor}; {what} has "
+                f"{' × '.join(str(a.size) for a in picture)} pixels"
             )
         return replace(self, bin=int(factor))
 

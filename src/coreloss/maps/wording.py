@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["counted", "listed", "of_all"]
+__all__ = ["axis_said", "counted", "listed", "of_all"]
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -29,3 +29,11 @@ def listed(words: Sequence[str], most: int, one: str = "", many: str = "") -> st
     if left <= 0:
         return shown
     return f"{shown} and {left} more {one if left == 1 else many}".rstrip()
+
+
+def axis_said(notes: Sequence[str]) -> str:
+    """What notes say was done to the energy axis, without its evidence; empty where nothing was."""
+    for note in notes:
+        if note.startswith(("the axis reads ", "the axis was moved by ")):
+            return note.split(" (")[0] + ("; corrected" if " reads " in note else "")
+    return ""

@@ -33,7 +33,10 @@ class SimulatedBatch:
         Cramér–Rao signal-to-noise ratio of each element in the sample; else 0.
     edges : dict of ndarray, (n_edges,)
         ``spectrum``, ``element``, ``group`` (index into the edge library), ``onset_ev``
-        (on the record's own axis), ``jump_ratio``, of every shell group in range.
+        (on the record's own axis), ``jump_ratio``, of every shell group in range: the edge's
+        height before near-edge structure and plural scattering over the background at its
+        onset, as the recipe enforces it on one of them. The height is that of the oscillator
+        strength; maxima far behind their onset (M4,5 of Kr to Mo) are half as high in the record.
     elements : tuple of str
     draws : Draws
         All other parameters.

@@ -214,7 +214,8 @@ def _chunk(
         element,
         recipe,
         background + shallow,
-        shapes,
+        library.height[features["group"]] * weight[features["used"], features["group"]],
+        shared,
     )
 
 
@@ -332,8 +333,10 @@ def _labelled(
     element: NDArray[np.int64],
     recipe: SimulationRecipe,
     background: Any,
-    shapes: Any,
+    height: NDArray[np.float64],
+    shared: Any,
 ) -> SimulatedBatch:
+    """The batch with its truth; ``height`` [1/eV] is that of each edge of ``features``."""
     n = size.size
     count = len(ELEMENTS)
     start = draws.start_ev
@@ -342,7 +345,9 @@ def _labelled(
     onset = features["onset"]
     margin = np.maximum(2.0 * draws.dispersion_ev[spectrum], 3.0)
     visible = (onset > start[spectrum] + margin) & (onset < end[spectrum] - margin)
-    spectrum, group, used, onset = (a[visible] for a in (spectrum, group, used, onset))
+    spectrum, group, used, onset, height = (
+        a[visible] for a in (spectrum, group, used, onset, height)
+    )
 
     in_range = np.zeros((n, count), dtype=bool)
     in_range[spectrum, element[used]] = True
@@ -359,10 +364,10 @@ def _labelled(
         return xp.take(xp.reshape(array, (-1,)), index, axis=0)
 
     channel = np.rint(onset).astype(np.int64)
-    places = ((shapes, used, channel - 6), (shapes, used, channel + 10))
-    heights = [at(*place) for place in (*places, (background, spectrum, channel))]
-    before, after, below = _numpy(xp.stack(heights)).astype(float)
-    step = np.maximum(after - before, 0.0)
+    # as the recipe's jump ratio is enforced: see `_reference_height`
+    pair = xp.stack([at(shared, spectrum, channel), at(background, spectrum, channel)])
+    factor, below = _numpy(pair).astype(float)
+    step = height * draws.amounts[rows[used], slots[used]] * factor
     below = np.maximum(below, 1e-30)
     return SimulatedBatch(
         counts=record,

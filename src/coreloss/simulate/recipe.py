@@ -30,8 +30,8 @@ class SimulationRecipe:
     """Parameters of ``simulate``; a pair is the range of a uniform draw unless said otherwise.
 
     The defaults are those of the recipe ``default`` but for ``framed_fraction``,
-    ``substance_fraction``, ``thick_fraction`` and ``offset_fraction``. The recipe
-    ``annys2023`` sets those of Annys et al. 2023, Table 1.
+    ``substance_fraction``, ``extended_fraction``, ``thick_fraction`` and ``offset_fraction``.
+    The recipe ``annys2023`` sets those of Annys et al. 2023, Table 1.
     """
 
     #: forward model: 'gos' is this one, 'gaussian' that of ``coreloss.simulate.gaussian``
@@ -49,7 +49,7 @@ class SimulationRecipe:
     edges: str = "all"
     #: fraction of spectra with nothing but background
     empty_fraction: float = 0.06
-    #: fraction of spectra that also hold an element outside the list (Ra, Ac, Pa, Np, Pu)
+    #: fraction of spectra that also hold an edge, saw-tooth or hump, of no listed element
     unlisted_fraction: float = 0.01
 
     # -- microscope --------------------------------------------------------------------
@@ -86,7 +86,9 @@ class SimulationRecipe:
     plasmon_width_ev: Range = (2.0, 20.0)
     #: True for whole electronvolts (Annys et al.)
     integer_plasmons: bool = False
+    #: number of plasmon peaks
     plasmons: tuple[int, int] = (1, 4)
+    #: t/λ
     thickness: Range = (0.05, 1.4)
     #: fraction of records of specimens too thick for the method, and their t/λ
     thick_fraction: float = 0.0
@@ -95,6 +97,7 @@ class SimulationRecipe:
     tail_hwhm_ev: Range = (0.1, 0.8)
 
     # -- near-edge structure -----------------------------------------------------------
+    #: reach of the fine structure above the onset, and the number of its peaks
     fine_structure_width_ev: Range = (30.0, 100.0)
     fine_structure_degree: tuple[int, int] = (6, 24)
     fine_structure_max: float = 6.0
@@ -107,6 +110,9 @@ class SimulationRecipe:
     atomic_diameter_pm: Range = (25.0, 250.0)
     #: fraction of K edges up to F with the π* and σ* peaks of covalent bonds
     bond_fraction: float = 0.5
+    #: fraction of K, L2,3 and M4,5 edges with extended fine structure, which goes on for hundreds
+    #: of electronvolts
+    extended_fraction: float = 0.0
     #: fraction of the edges in the library of multi-Gaussian shapes that have the near-edge
     #: structure of a substance from there
     substance_fraction: float = 0.0
@@ -133,10 +139,12 @@ class SimulationRecipe:
     instrumental_shift_ev: float = 1.5
     wide_shift_fraction: float = 0.25
     wide_shift_ev: float = 15.0
+    #: largest relative error of the dispersion
     stretch: float = 0.015
     stretch_fraction: float = 0.4
 
     # -- background --------------------------------------------------------------------
+    #: r of the power law E⁻ʳ
     background_exponent: Range = (1.5, 5.0)
     #: largest change of the exponent over a decade of energy
     background_curvature: float = 0.8
@@ -157,6 +165,7 @@ class SimulationRecipe:
     #: relative fixed-pattern noise, and the correlation length [channels] of its slow part
     gain_noise: Range = (0.0, 0.01)
     gain_length: Range = (1.0, 40.0)
+    #: standard deviation of the readout [electrons], times a uniform draw
     readout_noise: Range = (0.0, 5.0)
     #: constant offset as a fraction of the highest channel, and how often there is one
     offset_fraction: float = 0.12
@@ -205,6 +214,15 @@ class SimulationRecipe:
                 f"simulation parameter elements_left_out is {self.elements_left_out}; it takes "
                 "symbols of the element list, and not all of them"
             )
+        if self.max_elements < 1:
+            raise ValueError(
+                f"simulation parameter max_elements is {self.max_elements}; it must be one or more"
+            )
+        energies = self.beam_energy_kev
+        if not energies or not all(_is_number(v) and 1.0 <= v <= 3000.0 for v in energies):
+            raise ValueError(
+                f"simulation parameter beam_energy_kev is {energies}; it takes energies in keV"
+            )
         if self.bond_fraction > 0 and self.fine_structure_degree[1] < 3:
             raise ValueError(
                 f"simulation parameter fine_structure_degree is {self.fine_structure_degree}; "
@@ -213,7 +231,7 @@ class SimulationRecipe:
         for f in fields(self):
             value = getattr(self, f.name)
             if f.type in ("Range", "tuple[int, int]"):
-                numbers = [v for v in value if isinstance(v, Real) and isfinite(v)]
+                numbers = [v for v in value if _is_number(v)]
                 if len(value) != 2 or len(numbers) != 2 or value[0] > value[1]:
                     raise ValueError(
                         f"simulation parameter {f.name} is {value}; it takes two numbers, "
@@ -224,6 +242,18 @@ class SimulationRecipe:
                         f"simulation parameter {f.name} is {value}; it is drawn log-uniformly: "
                         "give numbers above zero"
                     )
+                if f.type == "tuple[int, int]" and any(v != int(v) for v in value):
+                    raise ValueError(
+                        f"simulation parameter {f.name} is {value}; it takes whole numbers"
+                    )
+                if value[0] < 0 and f.name != "offset":
+                    raise ValueError(
+                        f"simulation parameter {f.name} is {value}; it takes numbers from 0 on"
+                    )
+            elif f.type == "float" and not (isfinite(value) and value >= 0):
+                raise ValueError(
+                    f"simulation parameter {f.name} is {value}; it takes a number from 0 on"
+                )
             elif f.name.endswith("_fraction") and not 0 <= value <= 1:
                 raise ValueError(
                     f"simulation parameter {f.name} is {value}; it must lie between 0 and 1"
@@ -256,6 +286,10 @@ class SimulationRecipe:
     def to_dict(self) -> dict[str, Any]:
         """Every parameter, tuples as lists."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
 def from_table(cls: type[T], values: dict[str, Any], *, source: str, what: str) -> T:

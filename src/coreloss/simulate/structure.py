@@ -11,9 +11,12 @@ from coreloss.edges import ELEMENTS
 from coreloss.simulate.draws import Draws
 from coreloss.simulate.library import EdgeLibrary
 from coreloss.simulate.near_edge import (
+    EXTENDED_EV,
+    EXTENDED_STRENGTH,
     GIANT_RESONANCES,
     STRUCTURE_STRENGTH,
     WHITE_LINES,
+    extended_structure,
     fine_structure_parameters,
 )
 from coreloss.simulate.recipe import SimulationRecipe
@@ -67,6 +70,8 @@ def add_near_edge(
     used, group, spectrum, onset = (a[in_range] for a in (used, group, spectrum, onset))
     n = used.size
     height = library.height[group] * group_weight[used, group]
+    if recipe.extended_fraction > 0:
+        _extended(xp, rng, shapes, used, group, onset, height, recipe, library, put)
 
     chosen = np.zeros(n, dtype=bool)
     if recipe.substance_fraction > 0:
@@ -143,6 +148,38 @@ def add_near_edge(
         _white_lines(xp, rng, shapes, used, group, onset, second, height, library, resonances, put)
     shapes[:] = xp.clip(shapes, 0.0, None)
     return {"used": used, "group": group, "spectrum": spectrum, "onset": onset}
+
+
+def _extended(
+    xp: Any,
+    rng: np.random.Generator,
+    shapes: Any,
+    used: NDArray[np.int64],
+    group: NDArray[np.int64],
+    onset: NDArray[np.float64],
+    height: NDArray[np.float64],
+    recipe: SimulationRecipe,
+    library: EdgeLibrary,
+    put: Any,
+) -> None:
+    """Add extended fine structure, of which spin-orbit partners have one phase."""
+    strength = np.array([EXTENDED_STRENGTH.get(name, 0.0) for name in library.name])[group]
+    strength = strength * (rng.uniform(size=group.size) < recipe.extended_fraction)
+    has = (strength > 0) & (height > 0) & (onset > 0)
+    if not has.any():
+        return
+    above = np.arange(EXTENDED_EV, dtype=np.float32)
+    start = onset[has]
+    # the atom's edge falls with about the square of the energy over these
+    falling = (1.0 + above[None, :] / start[:, None].astype(np.float32)) ** -2
+    size = (strength * height)[has].astype(np.float32)[:, None]
+    curve = put(size * falling * extended_structure(rng, start.size, above))
+    partner, share = library.second_ev[group[has]], library.second_share[group[has]]
+    apart = partner - library.onset_ev[group[has]]
+    for part, ahead in ((1.0 - share, 0.0 * apart), (share, apart)):
+        whole = np.floor(start + ahead).astype(np.int64) + BEFORE_EV
+        weighted = curve * put(part[:, None])
+        _scatter(xp, shapes, put(used[has], np.int64), put(whole, np.int64), weighted, put)
 
 
 def _as_known(

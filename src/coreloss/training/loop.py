@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from coreloss.identification import ModelError, load_model
 from coreloss.networks import build
 from coreloss.training import checkpoint, parallel
 from coreloss.training.distill import Teacher
@@ -25,6 +26,7 @@ from coreloss.training.muon import Muon
 from coreloss.training.rates import best_rate, chosen_rate, searching
 from coreloss.training.recipe import Schedule, TrainingRecipe, load_training_recipe
 from coreloss.training.source import open_source
+from coreloss.training.unfold import take_bundle
 from coreloss.whole import whole
 
 __all__ = ["DivergedError", "build_network", "train"]
@@ -83,7 +85,8 @@ def train(
         Without a checkpoint the run starts at the beginning.
     start_from : path, optional
         The folder of another run, whose weights a new run starts with as far as the networks
-        agree; the model card tells how many spectra those had seen.
+        agree, or a model with a compact network, by name or folder, with the same network; the
+        model card tells how many spectra those had seen.
     max_minutes : float, optional
         Stop after the chunk at hand, with a checkpoint, once this time is over, be it in the
         search for a learning rate.
@@ -106,7 +109,7 @@ def train(
     FileExistsError
         If ``out_dir`` holds a run already and ``resume`` is false.
     FileNotFoundError
-        If ``start_from`` holds no checkpoint.
+        If ``start_from`` holds no checkpoint and is no model.
     ValueError
         If it holds a run of another recipe, if the recipe or the device is wrong, and if the
         loss becomes infinite or no number; the checkpoints before that stay.
@@ -176,10 +179,7 @@ def train_one(
         recipe = found
     run = _Run(recipe, folder, ranks, torch.device(device), quiet or not ranks.first)
     if start_from is not None and newest is None:
-        other = checkpoint.latest(Path(start_from))
-        if other is None:
-            raise FileNotFoundError(f"{start_from}: holds no checkpoint of a training run")
-        run.start = checkpoint.take_weights(other, run.network, run.mean)
+        run.begin_with(start_from)
     _keep_recipe(recipe, folder, ranks)
     if ranks.first:
         checkpoint.clear_partial(folder)
@@ -256,6 +256,20 @@ class _Run:
         self.dealt: list[tuple[Tensor, Tensor]] = []  # chunks at hand, the next one first
         inputs = self.validation[0].cpu().numpy()
         self.simulator = hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()
+
+    def begin_with(self, source: str | Path) -> None:
+        """Take the weights of another run, or of a model; see `train`."""
+        other = checkpoint.latest(Path(source))
+        if other is not None:
+            self.start = checkpoint.take_weights(other, self.network, self.mean)
+            return
+        try:
+            bundle = load_model(source)
+        except ModelError as error:
+            raise FileNotFoundError(
+                f"{source}: holds no checkpoint of a training run, and is no model ({error})"
+            ) from None
+        self.start = take_bundle(bundle, self.recipe, self.network, self.mean, self.validation[0])
 
     def _made(self, number: int) -> tuple[Tensor, Tensor]:
         """Inputs of a chunk, and (n, 3, n_elements): labels, targets, weights of the loss."""
