@@ -37,8 +37,8 @@ $(TEST)/.done: pyproject.toml constraints.txt
 	$(call environment,$(TEST))
 	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,gos,distributed,hyperspy,test,lint]'
-	@# for their edge tables alone, to which ours is compared
-	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps exspy==0.3.2 nionswift-eels-analysis==0.6.13
+	@# for its edge table alone, to which ours is compared, as it is to that of eXSpy
+	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps nionswift-eels-analysis==0.6.13
 	@touch $@
 
 test: $(TEST)/.done

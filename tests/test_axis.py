@@ -21,7 +21,12 @@ from coreloss.identification.axis import (
     readings,
     scanned,
 )
-from coreloss.identification.axis_estimate import AxisEstimate, Reading, one_edge_wrong
+from coreloss.identification.axis_estimate import (
+    AxisEstimate,
+    Reading,
+    by_zero_loss,
+    one_edge_wrong,
+)
 from coreloss.identification.candidates import CandidateSet
 from coreloss.identification.evidence import ElementEvidence, Evidence, doubted, gather
 from coreloss.identification.judgement import judgement
@@ -434,3 +439,15 @@ def test_one_faint_edge_found_under_many_axes_moves_none(titanate) -> None:
             (result,) = identify_spectra(wrong, axis_mode="auto", evidence=True)
         assert result.axis_estimate.corrected == moved
         assert result.axis.offset == pytest.approx(wrong.axis.offset - 14.0 * moved)
+
+
+def test_a_zero_loss_peak_is_no_single_edge() -> None:
+    """The edges of a record whose peak moved its axis need be no surer than others."""
+    peak = by_zero_loss(-6.0, 0.5)
+    assert peak.corrected
+    assert not peak.by_one_edge
+    far = by_zero_loss(16.0, 8.0)
+    assert "alone" not in replace(far, shift_ev=-16.0).sentence()
+    edge = decided([_reading(-14.0, 1.0, ("O K at 546.0 eV",), 1.0)], 0.6)
+    assert edge.by_one_edge
+    assert "alone, farther off" in edge.sentence()

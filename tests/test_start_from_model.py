@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,20 @@ def test_another_network_is_refused(
     other.write_text(TINY.replace(old, new))
     with pytest.raises(ValueError, match=f"cannot be trained on.*{said}"):
         train(other, tmp_path / "run", quiet=True, start_from=trained / "bundle")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_bundle_is_one_sentence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "bundle", tmp_path / "bundle")
+    network = tmp_path / "bundle" / "model.onnx"
+    network.write_bytes(network.read_bytes()[:2000])
+    words = ["train", str(trained / "tiny.toml"), "--out", str(tmp_path / "run")]
+    assert main([*words, "--start-from", str(tmp_path / "bundle")]) == 2
+    said = capsys.readouterr().err
+    assert "model.onnx: cannot be read" in said
+    assert said.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 

@@ -105,6 +105,12 @@ class AxisEstimate:
         """The corrected axis."""
         return moved(axis, self.shift_ev, self.stretch) if self.corrected else axis
 
+    @property
+    def by_one_edge(self) -> bool:
+        """Whether a single edge, and no zero-loss peak, changed the axis."""
+        found = len(self.evidence) == 1 and len(self.symbols) == 1
+        return self.mode == "auto" and self.corrected and found
+
     def certainty(self, symbol: str) -> float:
         """Probability of the readings that show an element, of which this is the likeliest.
 
@@ -117,7 +123,7 @@ class AxisEstimate:
 
     @property
     def symbols(self) -> frozenset[str]:
-        """Elements whose edges are its evidence."""
+        """Elements whose edges are its evidence; a zero-loss peak is of none."""
         return frozenset(label.split()[0] for label in self.evidence if label[0].isupper())
 
     def without(self, symbols: Collection[str]) -> AxisEstimate:
@@ -161,7 +167,7 @@ class AxisEstimate:
             if self.stretch != 1.0:
                 text += f" in its middle and its dispersion is off by {1 / self.stretch - 1:+.1%}"
             said = ", ".join(self.evidence)
-            if len(self.evidence) == 1 and abs(self.shift_ev) >= BEYOND_CHEMISTRY_EV:
+            if self.by_one_edge and abs(self.shift_ev) >= BEYOND_CHEMISTRY_EV:
                 said += " alone, farther off than chemistry moves an edge"
             text += f" ({said}); corrected"
         elif self.undecided:

@@ -201,12 +201,7 @@ def identify_spectra(
             if abstained:
                 elements, values = frozenset(), dict.fromkeys(values, 0.0)
             elif evidence:
-                alone = (
-                    estimate is not None
-                    and estimate.mode == "auto"
-                    and estimate.corrected
-                    and len(estimate.evidence) == 1
-                )
+                alone = estimate is not None and estimate.by_one_edge
                 shown = least_edge(limit, bundle.threshold, searched=alone)
                 proof = gather(mended, part, values, elements, limit, shown=shown)
                 values |= {s: e.probability for s, e in proof.elements.items()}
@@ -250,7 +245,12 @@ def identify_spectra(
         if estimate.corrected and gone == estimate.symbols:
             # what moved the axis is not there, be it a plasmon or an element outside the list
             results = identify_spectra(
-                spectra, model=bundle, threshold=threshold, threads=threads, evidence=evidence
+                spectra,
+                model=bundle,
+                threshold=threshold,
+                threads=threads,
+                axis_mode="as-recorded",
+                evidence=evidence,
             )
             told = estimate.withdrawn()
         else:

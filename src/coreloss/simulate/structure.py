@@ -165,7 +165,7 @@ def _extended(
     """Add extended fine structure, of which spin-orbit partners have one phase."""
     strength = np.array([EXTENDED_STRENGTH.get(name, 0.0) for name in library.name])[group]
     strength = strength * (rng.uniform(size=group.size) < recipe.extended_fraction)
-    has = (strength > 0) & (height > 0) & (onset > 0)
+    has = (strength > 0) & (height > 0)
     if not has.any():
         return
     above = np.arange(EXTENDED_EV, dtype=np.float32)
@@ -176,8 +176,8 @@ def _extended(
     curve = put(size * falling * extended_structure(rng, start.size, above))
     partner, share = library.second_ev[group[has]], library.second_share[group[has]]
     apart = partner - library.onset_ev[group[has]]
-    for part, ahead in ((1.0 - share, 0.0 * apart), (share, apart)):
-        whole = np.floor(start + ahead).astype(np.int64) + BEFORE_EV
+    for part, at in ((1.0 - share, start), (share, start + apart)):
+        whole = np.floor(at).astype(np.int64) + BEFORE_EV
         weighted = curve * put(part[:, None])
         _scatter(xp, shapes, put(used[has], np.int64), put(whole, np.int64), weighted, put)
 

@@ -107,7 +107,11 @@ def _stored(
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load(str(path)).graph
+    try:
+        graph = onnx.load(str(path)).graph
+    except Exception as error:  # protobuf's own, which it names no base of
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"{path}: cannot be read ({reason}); export the model again") from None
     values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     # weights in half precision are widened by a node each
     values |= {
