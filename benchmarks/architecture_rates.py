@@ -20,16 +20,19 @@ from results import write
 
 from coreloss.edges import ELEMENTS
 from coreloss.networks import build, transformer
+from coreloss.networks.long_convolution import LongConv
 from coreloss.simulate import load_recipe, simulate
+from coreloss.training.allocation import keep_freed_memory
 from coreloss.training.loss import multilabel_loss
 
 NETWORKS = ("mlp", "cnn", "resnet", "unet", "vit", "cct")
+CONVOLUTIONAL = ("cnn", "resnet", "unet")
 TRANSFORMERS = ("vit", "cct")
 BATCHES = (32, 256)
 BUDGETS = (300_000, 1_120_000)
 _LIMIT = 10.0  # seconds of the longest batch that is measured
-# the largest heads that are fused
-_FUSED, _PLAIN = {torch.float32: 10**6, torch.bfloat16: 10**6}, {}
+# the arithmetic in which attention is not fused
+_FUSED, _PLAIN = frozenset(), frozenset({torch.float32, torch.bfloat16})
 
 
 def timed(call: Callable[[int], Any], batch: int, seconds: float, device: str) -> float:
@@ -69,7 +72,7 @@ class Rates:
         self.x = torch.rand(max(BATCHES), 1, 3072, device=device)
         self.y = (torch.rand(max(BATCHES), len(ELEMENTS), device=device) < 0.03).float()
         self.weight = torch.ones_like(self.y)
-        self.adam = torch.optim.Adam(self.network.parameters(), lr=1e-6)
+        self.adam = torch.optim.Adam(self.network.parameters(), lr=1e-6, fused=True)
 
     def training(self, batch: int, bf16: bool) -> float:
         """Spectra a second of training."""
@@ -151,18 +154,38 @@ def rows(lines: list[str]) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def convolutions(device: str, seconds: float) -> list[str]:
+    """Training with convolutions by Fourier transforms, and with torch's."""
+    lines = [
+        "| convolutions | transforms bf16 | torch's bf16 | transforms fp32 | torch's fp32 |",
+        "|---" * 5 + "|",
+    ]
+    for name in CONVOLUTIONAL:
+        run = Rates(name, device, seconds)
+        layers = [m for m in run.network.modules() if isinstance(m, LongConv) and m.fast]
+        found = []
+        for bf16 in (True, False):
+            for fast in (True, False):
+                for layer in layers:
+                    layer.fast = fast
+                found.append(run.training(32, bf16))
+        lines.append(f"| {name} | {' | '.join(number(v) for v in found)} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
 def attention(device: str, seconds: float) -> list[str]:
     """Fused against plain attention, in training and in inference."""
-    chosen = transformer._FUSED_UP_TO
+    chosen = transformer._PLAIN_ON_CPU
     kinds = [("training", True), ("training", False), ("inference", True), ("inference", False)]
     heads = [f"{kind} {'bf16' if bf16 else 'fp32'}" for kind, bf16 in kinds]
     lines = [f"| attention | {' | '.join(heads)} |", "|---" * 5 + "|"]
     try:
         for name in TRANSFORMERS:
-            for limit, dropout, label in (
+            for plain, dropout, label in (
                 (_FUSED, 0.0, "fused"), (_PLAIN, 0.0, "plain"), (_PLAIN, 0.1, "plain, dropout"),
             ):  # fmt: skip
-                transformer._FUSED_UP_TO = limit
+                transformer._PLAIN_ON_CPU = plain
                 run = Rates(name, device, seconds, attention_dropout=dropout)
                 found = [
                     run.training(32, bf16) if kind == "training" else run.inference(32, bf16)
@@ -174,7 +197,7 @@ def attention(device: str, seconds: float) -> list[str]:
                 lines.append(f"| {name}, {label} | {cells} |")
                 print(lines[-1], flush=True)
     finally:
-        transformer._FUSED_UP_TO = chosen
+        transformer._PLAIN_ON_CPU = chosen
     return lines
 
 
@@ -185,22 +208,25 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=1.5)
     options = parser.parse_args()
+    keep_freed_memory()  # as training does
     made = simulation(options.device)
     lines = rates(list(options.networks), options.device, options.seconds, made)
     lines += plan(lines)
+    if options.device == "cpu":
+        lines += ["", *convolutions(options.device, options.seconds)]
     lines += ["", *attention(options.device, options.seconds)]
     where = "" if options.device == "cpu" else f" on {torch.cuda.get_device_name()}"
     lines += [
         "",
         f"Spectra a second{where}; bf16 is autocast. Transformers of the first table without "
-        "dropout of the attention, with the attention that the package chooses; the second has "
+        "dropout of the attention, with the attention that the package chooses; the others have "
         "batches of 32, as inference has in the first. A dash: a batch takes longer than "
         f"{_LIMIT:g} s, or inference, which has no dropout. Hours: with the faster "
         f"arithmetic, and simulation at {made:.0f} spectra/s before each step.",
     ]
     write(
         "Rates of the architectures of Annys et al. 2023",
-        "python benchmarks/architecture_rates.py",
+        f"python benchmarks/architecture_rates.py --seconds {options.seconds:g}",
         "\n".join(lines),
     )
 

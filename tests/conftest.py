@@ -14,6 +14,12 @@ from coreloss.grid import DEFAULT_GRID
 from coreloss.networks.inputs import CHANNELS
 
 
+@pytest.fixture(autouse=True)
+def allocation_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands for training change how a whole process gets its memory; the tests share one."""
+    monkeypatch.setattr("coreloss.training.allocation.keep_freed_memory", lambda: True)
+
+
 @pytest.fixture(scope="session")
 def real_folder() -> Path:
     """The folder of real spectra beside the checkout; tests skip where it is missing."""

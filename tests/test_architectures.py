@@ -17,6 +17,7 @@ from coreloss.grid import ANNYS_GRID  # noqa: E402
 from coreloss.identification import ModelError, load_model  # noqa: E402
 from coreloss.networks import build, members_of  # noqa: E402
 from coreloss.networks.inputs import PLAIN, network_input  # noqa: E402
+from coreloss.networks.layers import Dropout  # noqa: E402
 from coreloss.training import combine_bundles, export_all, export_bundle, train  # noqa: E402
 from coreloss.training.recipe import load_training_recipe  # noqa: E402
 
@@ -124,21 +125,58 @@ def test_no_network_begins_dead(name: str) -> None:
         assert float(first.grad.abs().max()) > 0.0
 
 
-def test_fused_and_plain_attention_agree() -> None:
+def test_fused_and_plain_attention_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     from coreloss.networks import transformer
 
     torch.manual_seed(1)
-    attention = transformer._Attention(16, 2, 8, 0.0).eval()
-    x = torch.randn(2, 9, 16)
-    with torch.no_grad():
-        fused = attention(x)
-        attention.__dict__["head_size"] = 8
-        transformer._FUSED_UP_TO, kept = {}, transformer._FUSED_UP_TO
-        try:
-            plain = attention(x)
-        finally:
-            transformer._FUSED_UP_TO = kept
-    torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+    attention = transformer._Attention(16, 2, 8, 0.0)
+    x = torch.randn(2, 37, 16, requires_grad=True)
+    found = []
+    for plain in (frozenset(), frozenset({torch.float32})):
+        monkeypatch.setattr(transformer, "_PLAIN_ON_CPU", plain)
+        with torch.profiler.profile() as profile:
+            y = attention(x)
+        fused = any("scaled_dot_product" in event.key for event in profile.key_averages())
+        assert fused == (not plain)
+        found.append((y, *torch.autograd.grad(y.square().sum(), [x, *attention.parameters()])))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_dropout_is_that_of_torch() -> None:
+    """Zeros as often as asked, each by itself, the others larger; nothing when not training."""
+    torch.manual_seed(1)
+    layer = Dropout(0.3)
+    x = torch.ones(250, 1001, requires_grad=True)
+    y = layer(x)
+    kept = y.detach() > 0
+    assert float(kept.float().mean()) == pytest.approx(0.7, abs=0.004)
+    torch.testing.assert_close(y.detach()[kept], torch.full((int(kept.sum()),), 1 / 0.7))
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, y.detach())
+    # four neighbours come of one random number
+    for apart in (1, 2, 3, 4, 1001):
+        pair = kept.flatten()[:-apart] & kept.flatten()[apart:]
+        assert float(pair.float().mean()) == pytest.approx(0.49, abs=0.006)
+    assert not torch.equal(layer(x), y)
+    assert layer.eval()(x) is x
+    assert Dropout(0.0)(x) is x
+
+
+def test_first_weights_are_those_of_the_published_code() -> None:
+    """He's rule in convolutional networks, Glorot's in transformers; no biases."""
+    torch.manual_seed(1)
+    network = build("unet", n_channels_in=1, n_grid=3072, n_elements=80)
+    deep = network.down[4][0][1]
+    assert float(deep.weight.detach().std()) == pytest.approx((2 / (128 * 32)) ** 0.5, rel=0.01)
+    assert float(deep.weight.detach().abs().max()) < 2.3 * (2 / (128 * 32)) ** 0.5  # cut off
+    assert not network.head[-1].bias.any()
+    assert (network.down[4][0][2].eps, network.down[4][0][2].momentum) == (1e-3, 0.01)
+    transformer = build("vit", n_channels_in=1, n_grid=3072, n_elements=80)
+    inwards = transformer.body.blocks[0].attention[1].inwards
+    assert float(inwards.weight.detach().abs().max()) == pytest.approx(
+        (6 / (128 + 768)) ** 0.5, rel=1e-3
+    )
 
 
 def test_plain_input_is_counts_over_their_maximum() -> None:
@@ -268,6 +306,12 @@ def test_shipped_recipes_are_the_papers() -> None:
         plan = recipe.schedule
         assert (plan.spectra, plan.batch_size, plan.learning_rate) == (1_120_000, 32, 1e-3)
         assert (recipe.channels, recipe.grid) == (PLAIN, ANNYS_GRID)
+        assert (plan.optimiser, plan.schedule, plan.soft_f1) == ("adam", "plateau", 1.0)
+        assert (plan.plateau_rise, plan.plateau_patience, plan.lowest) == (0.025, 3, 5e-6)
+        assert plan.validate_every == 1000 * plan.batch_size
+        # nothing that the paper has not
+        assert (plan.ema, plan.gradient_clip, plan.label_smoothing) == (0.0, 0.0, 0.0)
+        assert plan.ambiguous_weight == 1.0
         if name != "ensemble":
             with torch.device("meta"):
                 build(name, n_channels_in=1, n_grid=3072, n_elements=80, **recipe.options)

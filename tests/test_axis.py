@@ -15,6 +15,7 @@ from coreloss.identification.axis import (
     Cells,
     _followed,
     _line,
+    _scores,
     decided,
     estimate_axis,
     parse_axis,
@@ -28,6 +29,7 @@ from coreloss.identification.axis_estimate import (
     one_edge_wrong,
 )
 from coreloss.identification.candidates import CandidateSet
+from coreloss.identification.edge_free import SEARCHED, SHOWN
 from coreloss.identification.evidence import ElementEvidence, Evidence, doubted, gather
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import columns_of
@@ -341,6 +343,21 @@ def test_edges_are_followed_where_they_lead() -> None:
     assert all(abs(edge.found_ev - edge.onset_ev) < 6.0 for edge in edges)  # they began 17 eV off
 
 
+def test_the_likeliest_axes_are_asked_about(titanate) -> None:
+    """Not all with a wrong dispersion are, but those beside the likeliest."""
+    counts, axis = titanate
+    bundle, weights = load_model(), np.array(judgement()["cells"])
+    for shift, stretch in ((0.0, 1.0), (15.0, 1.0), (-12.0, 1.027), (9.0, 0.975)):
+        wrong = axis.corrected(shift, stretch)
+        every = scanned(counts, wrong, bundle, threads=1)
+        some = scanned(counts, wrong, bundle, weights, threads=1)
+        assert some.shift_ev.size < 0.8 * every.shift_ev.size
+        asked = list(zip(some.shift_ev, some.stretch, strict=True))
+        assert len(set(asked)) == len(asked)
+        best = np.argsort(-_scores(bundle, every, weights))[:2]
+        assert {(every.shift_ev[k], every.stretch[k]) for k in best} <= set(asked)
+
+
 def test_no_axis_is_off_by_more_than_was_asked(titanate, monkeypatch: pytest.MonkeyPatch) -> None:
     """However far the edges of a reading at the end of the search lead."""
     counts, axis = titanate
@@ -432,7 +449,7 @@ def test_one_faint_edge_found_under_many_axes_moves_none(titanate) -> None:
 
         return told
 
-    for probability, moved in ((0.7, False), (0.9, True)):
+    for probability, moved in ((0.5 * (SHOWN + SEARCHED), False), (0.5 * (SEARCHED + 1.0), True)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("coreloss.identification.predict.estimate_axis", lambda *_, **__: far)
             patch.setattr("coreloss.identification.predict.gather", edge(probability))

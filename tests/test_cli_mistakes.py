@@ -54,10 +54,12 @@ MISTAKES = {
     "evaluate default --corrected": "are for a manifest of records",
     "evaluate default --elements Fe": "are for a manifest of records",
     "evaluate default --sensitivity --confusion a.png": "without --sensitivity",
-    "evaluate manifest.json --confusion a.png": "--confusion and --occurrence take a simulation",
+    "evaluate default --sensitivity --occurrence a.png": "goes without --sensitivity",
+    "evaluate manifest.json --confusion a.png": "--confusion takes a simulation recipe",
     "evaluate binary.toml": "binary.toml: is no text in UTF-8",
     "simulate binary.toml --out new": "binary.toml: is no text in UTF-8",
     "simulate none.toml --out new --per-element 0 0 0 0": "would have no spectra",
+    "simulate none.toml --out new --workers 2 --scheduler tcp://h:1": "a cluster has its own",
     "simulate none.toml --out o.csv": "o.csv: is a file; give the name of a folder",
 }
 

@@ -32,6 +32,11 @@ from coreloss.simulate.dataset import (  # noqa: E402
 )
 from coreloss.simulate.stored import read_rows, split_files  # noqa: E402
 
+PUBLISHED_ORDER = """
+Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr
+Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W
+Re Os Ir Pt Au Hg Tl Pb Bi
+"""
 PLAN = DatasetPlan(training=40, validation=8, test=6, single=3, elements=("O", "Fe", "Ba"))
 
 
@@ -64,12 +69,19 @@ def assert_same(ours: Path, theirs: Path, names: Iterable[str]) -> None:
 
 
 def test_published_structure(folder: Path) -> None:
-    assert len(PUBLISHED_ELEMENTS) == 80
-    assert (PUBLISHED_ELEMENTS[0], PUBLISHED_ELEMENTS[-1]) == ("Be", "Bi")
-    assert DatasetPlan().jobs().__len__() == 4 * 80
+    assert tuple(PUBLISHED_ORDER.split()) == PUBLISHED_ELEMENTS
+    plan = DatasetPlan()
+    assert len(plan.jobs()) == 4 * 80
+    assert [getattr(plan, split) for split in SPLITS] == [7000, 600, 1500, 100]
+    assert sum(getattr(plan, split) for split, _ in plan.jobs()) == 736_000
     names = {
-        f"{place}/{prefix}_{symbol}.hdf5"
-        for place, prefix in SPLITS.values()
+        f"{name}_{symbol}.hdf5"
+        for name in (
+            "trainingset/TRAIN",
+            "validationset/VALIDATION",
+            "testset/TEST",
+            "single_element_spectra/CONFMAT",
+        )
         for symbol in PLAN.symbols
     }
     assert set(contents(folder)) == names
@@ -148,6 +160,47 @@ def test_killed_writing_goes_on_without_lost_or_doubled_spectra(
     assert_same(target, folder, contents(folder))
     assert not partial.exists()
     assert write_dataset(*arguments, resume=True, quiet=True)["files"] == 0
+
+
+def test_files_of_others_are_left_alone(folder: Path, tmp_path: Path) -> None:
+    """The published files, which have no manifest, in the folder given by mistake."""
+    other = tmp_path / "trainingset" / "TRAIN_O.hdf5"
+    other.parent.mkdir()
+    other.write_bytes(b"published")
+    for resume in (False, True):
+        with pytest.raises(FileExistsError, match=r"TRAIN_O\.hdf5, which no manifest\.json lists"):
+            write_dataset(load_recipe("annys2023"), PLAN, tmp_path, resume=resume, workers=1)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [other]
+    assert other.read_bytes() == b"published"
+
+
+def test_a_file_put_before_a_kill_is_listed_or_made_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between a file and its line in the manifest, at every one of these places."""
+    from coreloss.simulate import dataset
+
+    plan = replace(PLAN, training=0, validation=0, single=0)
+    put, calls = dataset._put, 0
+
+    def killed(path: Path, content: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        put(path, content)
+        if calls == stop:
+            raise KeyboardInterrupt
+
+    for stop in range(1, 8):
+        target, calls = tmp_path / str(stop), 0
+        monkeypatch.setattr(dataset, "_put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_dataset(load_recipe("annys2023"), plan, target, workers=1, quiet=True)
+        monkeypatch.setattr(dataset, "_put", put)
+        outcome = write_dataset(
+            load_recipe("annys2023"), plan, target, resume=True, workers=1, quiet=True
+        )
+        assert outcome["total_spectra"] == 18
+        assert_same(target, folder, contents(target))
 
 
 def test_damaged_files_are_made_anew(
@@ -250,6 +303,20 @@ def test_stored_spectra_read_back(folder: Path) -> None:
         split_files(folder / "nowhere", "training")
 
 
+def test_a_damaged_file_is_named(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "testset"
+    place.mkdir()
+    content = bytearray((folder / "testset" / "TEST_O.hdf5").read_bytes())
+    with h5py.File(folder / "testset" / "TEST_O.hdf5") as file:
+        chunk = file["spectra"].id.get_chunk_info(0)
+    middle = chunk.byte_offset + chunk.size // 2
+    content[middle : middle + 64] = bytes(64)
+    (place / "TEST_O.hdf5").write_bytes(content)
+    files = split_files(tmp_path, "test")  # what it says of itself is whole
+    with pytest.raises(OSError, match=r"TEST_O\.hdf5: cannot be read .* get or make it anew"):
+        read_rows(files, np.array([[0, 0, 4]]))
+
+
 def test_public_files_without_our_columns_read_as_well(folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "trainingset"
     place.mkdir()
@@ -295,6 +362,92 @@ def test_confusion_counts_each_spectrum_once(folder: Path, step_bundle: Path) ->
     counts = occurrence_of_files(folder)
     assert counts["Fe"] >= 40
     assert counts["Ti"] == 0
+
+
+def test_rmse_is_over_the_elements_of_the_files(folder: Path, step_bundle: Path) -> None:
+    from coreloss.evaluate import evaluate_files
+    from coreloss.evaluate.metrics import rmse
+    from coreloss.identification import load_model
+
+    report = evaluate_files(folder, model=step_bundle)
+    files, parts = split_files(folder, "test"), []
+    for file in files:
+        stored = read_rows([file], np.array([[0, 0, file.n_spectra]]))
+        given = (stored.counts, stored.offset, stored.dispersion, stored.size)
+        parts.append((stored.present, load_model(step_bundle).predict(*given)))
+    present, said = (np.concatenate(part)[:, files[0].columns] for part in zip(*parts, strict=True))
+    assert report.scores["model"]["rmse"] == pytest.approx(rmse(present, said), rel=1e-6)
+    assert report.seconds > 0.0
+
+
+def test_confusion_and_occurrence_of_recipes_and_models_of_other_elements() -> None:
+    from coreloss.evaluate.stored import confusion_of_recipe, occurrence_of_recipe
+
+    kong = load_recipe("kong2022")
+    known = [ELEMENTS.index(symbol) for symbol in kong.elements]
+    matrix = confusion_of_recipe(kong, 4, 0, model="kong2022")
+    assert (matrix.sum(axis=1)[known] == 4).all()
+    assert matrix.sum() == 4 * len(known)
+    assert np.trace(matrix) > 0.9 * matrix.sum()  # all but one or two, as its card says
+    # what a model does not know is neither asked nor said
+    matrix = confusion_of_recipe(load_recipe("annys2023"), 4, 0, model="kong2022")
+    assert set(np.nonzero(matrix)[0]) | set(np.nonzero(matrix)[1]) <= set(known)
+    assert np.trace(matrix) > 0.5 * matrix.sum()
+    counts = occurrence_of_recipe(kong, 60, 0)
+    assert {symbol for symbol, times in counts.items() if times} == set(kong.elements)
+
+
+def test_a_part_of_a_data_set_is_enough_or_told_at_once(
+    folder: Path,
+    step_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    import coreloss.evaluate
+    from coreloss.cli import main
+
+    part = tmp_path / "part"
+    for name in ("testset", "validationset"):
+        shutil.copytree(folder / name, part / name)
+    command = ["evaluate", str(part), "--model", str(step_bundle)]
+    assert main([*command, "--occurrence", str(tmp_path / "elements.png")]) == 0
+    assert (tmp_path / "elements.png").is_file()
+    capsys.readouterr()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("evaluated before the files were looked for")
+
+    monkeypatch.setattr(coreloss.evaluate, "evaluate_files", never)
+    assert main([*command, "--confusion", str(tmp_path / "confusion.png")]) == 2
+    assert "holds no single_element_spectra/CONFMAT" in capsys.readouterr().err
+
+
+def test_no_spectra_to_judge_get_a_sentence(
+    folder: Path, step_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from coreloss.cli import main
+
+    for number in ("0", "-5"):
+        assert main(["evaluate", str(folder), "--spectra", number]) == 2
+        assert f"asked for {number} spectra of the data set" in capsys.readouterr().err
+    for name in ("TEST", "VALIDATION"):
+        place = tmp_path / f"{name.lower()}set"
+        place.mkdir()
+        with h5py.File(place / f"{name}_O.hdf5", "w") as file:
+            file["spectra"] = np.zeros((0, 3072))
+            file["labels_identification"] = np.zeros((0, 80))
+    assert main(["evaluate", str(tmp_path), "--model", str(step_bundle)]) == 2
+    assert "its files hold no spectra" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"files": []}', "manifest of something"])
+def test_what_is_no_manifest_of_a_data_set_gets_a_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match="is no manifest of a data set"):
+        write_dataset(load_recipe("annys2023"), PLAN, tmp_path, resume=True, workers=1)
+    with pytest.raises(FileExistsError, match="--resume"):
+        write_dataset(load_recipe("annys2023"), PLAN, tmp_path, workers=1)
 
 
 def test_figures_of_the_simulation_and_of_preprocessing(tmp_path: Path) -> None:

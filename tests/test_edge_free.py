@@ -20,11 +20,13 @@ from coreloss.identification.edge_free import (
     edge_features,
     edge_probability,
     least_edge,
+    smoothed_step,
     step_of_gain,
 )
 from coreloss.identification.evidence import Evidence, gather
 from coreloss.identification.judgement import edge_trees
 from coreloss.identification.physics import binned, columns_of
+from coreloss.identification.positions import found_edges, window_bins
 from coreloss.identification.result import Identification
 from coreloss.identification.spikes import without_spikes
 from coreloss.simulate import simulate_sample
@@ -58,7 +60,7 @@ def test_a_step_of_gain_explains_itself_and_not_an_edge() -> None:
     assert step_of_gain(step) @ step_of_gain(step) == pytest.approx(1.0)
     assert step.basis.T @ step_of_gain(step) == pytest.approx(0.0, abs=1e-9)
     place = EDGE_FEATURES.index("edges against a step of gain")
-    oxygen_likely = Likeliest(0.7, 0.7, 0.0, 532.0, 2.0, 0.2)
+    oxygen_likely = Likeliest(0.7, 0.7, 0.0, 0.7, 532.0, 2.0, None, None)
     assert edge_features(step, oxygen, oxygen_likely, 0.0)[place] < 0.0
     counts, axis = _oxide()
     both = [*columns_of("Ti"), *oxygen]
@@ -69,18 +71,51 @@ def test_a_step_of_gain_explains_itself_and_not_an_edge() -> None:
     assert other == pytest.approx(found, abs=1e-6)
 
 
+def test_a_smoothed_step_explains_itself_where_an_edge_was_looked_for() -> None:
+    oxygen = 100 + np.arange(-40, 60)
+    for width in (1, 3, 5):
+        joined = _background()
+        joined[100:] *= 1.2
+        joined = np.convolve(joined, np.ones(width) / width, "same")[oxygen]
+        bins = binned(joined, EnergyAxis(float(AXIS.energies[oxygen[0]]), 1.0, oxygen.size))
+        bare = float(bins.rest @ bins.rest)
+        sharp = float(step_of_gain(bins) @ bins.rest) ** 2
+        assert smoothed_step(bins) >= 0.999 * sharp
+        assert bare - smoothed_step(bins) < 0.05 * bare
+    counts, axis = _oxide()
+    (edge,) = (e for e in found_edges(counts, axis, ["Ti", "O"]) if e.symbol == "O")
+    bins = window_bins(counts, axis, edge.window)
+    step = float(bins.rest @ bins.rest) - smoothed_step(bins)
+    assert step > 1.3 * edge.chi2
+
+
+def test_neighbours_that_share_a_probability_are_an_edge_together() -> None:
+    place = EDGE_FEATURES.index("log odds of any element")
+    counts, axis = _oxide()
+
+    def odds(**network: float) -> float:
+        every = dict.fromkeys(ELEMENTS, 0.001) | network
+        proof = gather(counts, axis, every, frozenset(ELEMENTS), 0.3, trees=SURE)
+        return float(proof.edge_features[place])
+
+    assert odds(Ti=0.3, V=0.3, Cr=0.3) > odds(Ti=0.3) + 1.0
+    assert odds(Ti=0.3, V=0.3, Cr=0.3) < odds(Ti=0.9)
+
+
 def test_records_with_edges_are_told_from_those_without() -> None:
     joined = _background()
     joined[120:] *= 1.2
     counts, axis = _oxide()
     trees = edge_trees()
     # the network is surer of such edges than of a step
-    both = Likeliest(0.97, 0.97, 0.9, 456.0, 5.0, 0.5)
+    titanium = max(found_edges(counts, axis, ["Ti", "O"]), key=lambda edge: edge.snr)
+    window = window_bins(counts, axis, titanium.window)
+    both = Likeliest(0.97, 0.97, 0.9, 0.99, 456.0, 5.0, titanium, window)
     oxide = [*columns_of("Ti"), *columns_of("O")]
     edge = edge_probability(edge_features(binned(counts, axis), oxide, both, 2.0), trees)
-    alone = Likeliest(0.7, 0.7, 0.0, 532.0, 2.0, 0.2)
+    alone = Likeliest(0.7, 0.7, 0.0, 0.7, 532.0, 2.0, None, None)
     step = edge_probability(edge_features(binned(joined, AXIS), columns_of("O"), alone, 2.0), trees)
-    missing = Likeliest(0.7, 0.7, 0.0, 532.0, 2.0, 0.2)
+    missing = Likeliest(0.7, 0.7, 0.0, 0.7, 532.0, 2.0, None, None)
     none = edge_probability(edge_features(binned(_background(), AXIS), (), missing, 2.0), trees)
     assert step < 0.5 < edge
     assert none < edge

@@ -12,9 +12,10 @@ from coreloss.cli import main
 from coreloss.edges import ELEMENTS
 from coreloss.evaluate import evaluate_folder, evaluate_simulated
 from coreloss.evaluate.metrics import by_element, confusions, rmse, scores
-from coreloss.evaluate.simulated import oracle
+from coreloss.evaluate.simulated import TEST_SEED, _predicted, oracle
 from coreloss.identification import load_model
 from coreloss.simulate import load_recipe
+from coreloss.simulate.dataset import PUBLISHED_ELEMENTS
 
 PRESENT = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 0]], dtype=bool)
 SAID = np.array([[0.9, 0.1, 0.2], [0.1, 0.8, 0.1], [0.1, 0.0, 0.1], [0.9, 0.9, 0.7]])
@@ -100,6 +101,24 @@ def test_rmse_leaves_uncounted_elements_out() -> None:
     assert values["rmse"] == pytest.approx(0.5)
 
 
+def test_rmse_is_over_the_elements_that_a_recipe_may_hold(step_bundle: Path) -> None:
+    recipe = load_recipe("annys2023")
+    report = evaluate_simulated(recipe, 60, 0, model=step_bundle)
+    present, probability = _predicted(recipe, 60, TEST_SEED, load_model(step_bundle))[:2]
+    published = np.array([symbol in PUBLISHED_ELEMENTS for symbol in ELEMENTS])
+    assert published.sum() == 80
+    for variant, shown in (("model", published), ("without C", published.copy())):
+        if variant == "without C":
+            shown[ELEMENTS.index("C")] = False
+        expected = rmse(present[:, shown], probability[:, shown])
+        assert report.scores[variant]["rmse"] == pytest.approx(expected, rel=1e-9)
+    # what is found of the others is a false alarm all the same
+    said = np.array([[0.9, 0.9], [0.1, 0.9]])
+    values = scores(said > [1.0, 0.5], said, 0.5, averaged=np.array([False, True]))
+    assert values["rmse"] == pytest.approx(0.1)
+    assert values["exact_match"] == 0.5
+
+
 def test_simulated_evaluation(step_bundle: Path, tmp_path: Path) -> None:
     report = evaluate_simulated(load_recipe("default"), 200, 0, model=step_bundle)
     assert set(report.scores) == {"model", "without C", "oracle", "own threshold", "clear"}
@@ -114,7 +133,11 @@ def test_simulated_evaluation(step_bundle: Path, tmp_path: Path) -> None:
     assert report.scores["oracle"]["f1"] > 0.9
     assert report.scores["oracle"]["f1"] > report.scores["model"]["f1"] > 0.0
     again = evaluate_simulated(load_recipe("default"), 200, 0, model=step_bundle)
-    assert again.to_dict() == report.to_dict()
+    assert again == report
+    first, second = again.to_dict(), report.to_dict()
+    assert first.pop("inference_seconds") > 0.0
+    assert f"inference {second.pop('inference_seconds'):.3g} s" in report.table()
+    assert first == second
     report.save(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["spectra"] == 200
     assert "exact match" in report.table()
@@ -152,6 +175,25 @@ def test_folder_as_recorded_and_corrected(manifest: Path, step_bundle: Path) -> 
     assert "WRONG" in recorded.table()
 
 
+def test_the_elements_of_real_sets_are_drawn(
+    manifest: Path, step_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coreloss import plot_simulation
+
+    drawn, occurrence = [], plot_simulation.occurrence
+
+    def kept(counts, path):
+        drawn.append(counts)
+        return occurrence(counts, path)
+
+    monkeypatch.setattr(plot_simulation, "occurrence", kept)
+    picture = tmp_path / "elements.png"
+    words = ["evaluate", str(manifest), "--model", str(step_bundle), "--occurrence", str(picture)]
+    assert main(words) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [list(counts.values()) for counts in drawn] == [[{"O": 2}]]
+
+
 def test_a_folder_with_a_manifest_is_as_good(
     manifest: Path, step_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +202,10 @@ def test_a_folder_with_a_manifest_is_as_good(
     assert "axis corrected: 2 spectra" in out
     # what a data set has in its folder is no manifest of records
     (manifest.parent / "testset").mkdir()
+    assert main(["evaluate", str(manifest.parent), "--model", str(step_bundle)]) == 2
+    assert "holds no testset/TEST_" in capsys.readouterr().err
+    (manifest.parent / "testset").rmdir()
+    (manifest.parent / "trainingset").mkdir()
     assert main(["evaluate", str(manifest.parent), "--model", str(step_bundle)]) == 2
     assert "holds no testset/TEST_" in capsys.readouterr().err
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster_work import dies, one_frail_worker
 from spectrum_images import (
     AXIS,
     LOW_AXIS,
@@ -91,20 +92,10 @@ def test_a_worker_elsewhere_finds_the_file(
 
 
 def test_workers_that_die_of_their_work_are_one_sentence() -> None:
-    distributed = pytest.importorskip("distributed")
-    dask = pytest.importorskip("dask")
-    from cluster_work import dies
-
     image = open_image(Spectra(image_counts(), AXIS))
     store = Store(None, {}, SHAPE, 1)
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        pytest.raises(OSError, match="workers died several times"),
-    ):
-        run_blocks(dies, image, store, image.blocks(), scheduler=cluster.scheduler_address)
+    with one_frail_worker() as address, pytest.raises(OSError, match="workers died several times"):
+        run_blocks(dies, image, store, image.blocks(), scheduler=address)
 
 
 def test_elements_found_on_the_way_are_saved_whole(

@@ -87,7 +87,7 @@ def test_maps_are_written_with_axes_and_microscope(
 def test_a_zarr_that_cannot_write_is_found_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(path: Path, signal: dict) -> None:
+    def fails(*_: object) -> None:
         raise AttributeError("module 'zarr.storage' has no such store")
 
     monkeypatch.setattr(output, "_write_signal", fails)

@@ -8,7 +8,7 @@ from pathlib import Path
 import coreloss
 
 ROOMS = (
-    "whole", "energy", "grid", "edges", "io", "atom", "simulate", "networks", "fit",
+    "whole", "cluster", "energy", "grid", "edges", "io", "atom", "simulate", "networks", "fit",
     "identification", "training", "evaluate", "plot", "maps", "hyperspy", "commands", "cli",
     "__main__",
 )  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import array_api_compat.numpy as xp
@@ -52,6 +55,27 @@ def test_seed_reproduces_a_batch_bit_for_bit() -> None:
     assert not np.array_equal(
         first.counts, simulate(recipe, 40, 4).counts[:, : first.counts.shape[1]]
     )
+
+
+def test_threads_change_no_record() -> None:
+    """Workers of a cluster have other numbers of threads than the command itself."""
+    code = (
+        "import hashlib; from coreloss.simulate import load_recipe, simulate\n"
+        "batch = simulate(load_recipe('annys2023'), 57, 3)\n"
+        "for values in (batch.counts, batch.snr, batch.edges['jump_ratio']):\n"
+        "    print(hashlib.sha256(values.tobytes()).hexdigest())"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for threads in "12"
+    }
+    assert len(printed) == 1
 
 
 def test_torch_draws_the_same_samples() -> None:

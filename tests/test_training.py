@@ -359,6 +359,7 @@ def test_onnx_gives_the_logits_of_torch(
     assert storage == {"weights": "float32", "largest_probability_difference": 0.0}
     assert not (tmp_path / "half.onnx").exists()
     monkeypatch.setattr(export, "_ARITHMETIC", -1.0)
+    monkeypatch.setattr(export, "_ROUNDING", -1.0)
     with pytest.raises(ValueError, match="cannot be exported"):
         export._write_checked(network, tmp_path / "no.onnx", inputs.numpy(), half=False)
 

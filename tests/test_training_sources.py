@@ -81,6 +81,28 @@ def test_training_on_files(folder: Path, recipe: Path, tmp_path: Path) -> None:
         train(recipe, tmp_path / "none", threads=1, quiet=True)
 
 
+def test_an_ensemble_trained_on_files_is_calibrated_on_them(
+    folder: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coreloss.training import ensemble
+
+    def never(*_: object) -> None:
+        raise AssertionError("the files were to be taken, not the simulator")
+
+    head, training = TINY.split("[network]")[0], TINY.split("[training]")[1]
+    table = '[network]\nname = "2xMLP"\n[network.mlp]\nwidths = [8]\n[input]\nchannels = "counts"\n'
+    recipe.write_text(f'{head}{table}[training]{training}\n[data]\nfolder = "{folder}"\n')
+    assert train(recipe, tmp_path / "run", threads=1, quiet=True)["finished"]
+    monkeypatch.setattr(ensemble, "simulate", never)
+    bundle = export_bundle(tmp_path / "run", tmp_path / "bundle", calibration_spectra=24)
+    model = load_model(bundle)
+    assert len(model.members) == 2
+    given = FileSource(folder, 24, 1).calibration(24)
+    said = model.predict(given.counts.numpy(), given.offset, given.dispersion, given.size)
+    # O, Fe and Ba occur and nothing else does; the mean of all is right after calibration
+    assert said[:12].sum() == pytest.approx(given.present[:12].sum(), rel=0.05)
+
+
 def test_files_and_simulator_give_the_same_input(folder: Path, recipe: Path) -> None:
     recipe.write_text(f'{TINY}\n[data]\nfolder = "{folder}"\n[input]\nchannels = "counts"\n')
     plan = load_training_recipe(recipe)
@@ -173,12 +195,13 @@ def test_two_processes_give_the_result_of_one(recipe: Path, tmp_path: Path) -> N
         train(recipe, tmp_path / name, threads=1, quiet=True)
     recipe.write_text(windows)
     command = "-m torch.distributed.run --standalone --nproc-per-node 2 -m coreloss.cli train"
-    subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, *command.split(), str(recipe), "--out", str(tmp_path / "two")],
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
     )
+    assert b"Warning" not in outcome.stderr
     one, two, first = (weights(tmp_path / name) for name in ("one", "two", "begin"))
     assert one.keys() == two.keys()
     moved = max(float((one[k].float() - first[k].float()).abs().max()) for k in one)

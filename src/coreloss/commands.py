@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coreloss.whole import json_text
+
+if TYPE_CHECKING:
+    from coreloss.evaluate import Report
 
 __all__ = ["CommandError", "add_commands", "keep"]
 
@@ -35,7 +39,9 @@ def add_commands(commands: Any) -> None:
         help="as for identify (default: as-recorded)",
     )
     command.add_argument("--evidence", action="store_true", help="join network and fit of edges")
-    command.add_argument("--spectra", type=int, default=20_000, help="simulated ones (20,000)")
+    command.add_argument(
+        "--spectra", type=int, default=20_000, help="simulated, or of a data set (20,000)"
+    )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--json", action="store_true")
     command.add_argument(
@@ -166,10 +172,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     from coreloss.evaluate import evaluate_files, evaluate_folder, evaluate_simulated
     from coreloss.identification.axis import parse_axis
     from coreloss.simulate import load_recipe
+    from coreloss.simulate.dataset import SPLITS
 
     folder = Path(options.what)
     # data sets have a manifest of their own beside their files
-    if (folder / "manifest.json").is_file() and not (folder / "testset").is_dir():
+    spectra = any((folder / place).is_dir() for place, _ in SPLITS.values())
+    if (folder / "manifest.json").is_file() and not spectra:
         options.what = str(folder / "manifest.json")
     keep(options.out, options.force)
     if options.out and Path(options.out).resolve() == Path(options.what).resolve():
@@ -180,11 +188,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     for given, allowed, words in (
         (options.plot, options.sensitivity, "--plot draws the sensitivity; give --sensitivity too"),
         (
-            options.confusion or options.occurrence,
+            options.confusion,
             not manifest and not options.sensitivity,
-            "--confusion and --occurrence take a simulation recipe or a data set, without "
-            "--sensitivity",
+            "--confusion takes a simulation recipe or a data set, without --sensitivity",
         ),
+        (options.occurrence, not options.sensitivity, "--occurrence goes without --sensitivity"),
         (
             options.axis != "as-recorded"
             or options.evidence
@@ -197,6 +205,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     ):
         if given and not allowed:
             raise CommandError(words)
+    if options.confusion and folder.is_dir():
+        from coreloss.simulate.stored import split_files
+
+        split_files(folder, "single")  # missing files are told before work is done
     if options.sensitivity:
         return _sensitivity(options)
     if manifest:
@@ -221,18 +233,19 @@ def _evaluate(options: argparse.Namespace) -> int:
             model=options.model,
             threshold=options.threshold,
         )
-    _data_set_pictures(options)
+    _data_set_pictures(options, report)
     if options.out:
         report.save(options.out)
     print(json_text(report.to_dict()) if options.json else report.table())
     return 0
 
 
-def _data_set_pictures(options: argparse.Namespace) -> None:
+def _data_set_pictures(options: argparse.Namespace, report: Report) -> None:
     """The confusion matrix and the elements of what is evaluated, where asked for."""
     from coreloss.evaluate import stored
     from coreloss.plot_simulation import confusion_matrix, occurrence
     from coreloss.simulate import load_recipe
+    from coreloss.simulate.dataset import SPLITS
 
     folder = Path(options.what).is_dir()
     if options.confusion:
@@ -244,11 +257,14 @@ def _data_set_pictures(options: argparse.Namespace) -> None:
             )
         confusion_matrix(matrix, options.confusion, title=f"{options.what}, one element each")
     if options.occurrence:
-        if folder:
-            counts = {
-                split: stored.occurrence_of_files(options.what, split)
-                for split in ("training", "test")
-            }
+        counts: dict[str, dict[str, int]]
+        if report.sets:  # of records
+            truth = Counter(symbol for entry in report.sets for symbol in entry["truth"])
+            counts = {options.what: dict(truth)}
+        elif folder:
+            # some have the test split alone
+            splits = ["training"] * (Path(options.what) / SPLITS["training"][0]).is_dir() + ["test"]
+            counts = {split: stored.occurrence_of_files(options.what, split) for split in splits}
         else:
             counts = {
                 options.what: stored.occurrence_of_recipe(
@@ -260,8 +276,9 @@ def _data_set_pictures(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     _need_torch()
-    from coreloss.training import train
+    from coreloss.training import allocation, train
 
+    allocation.keep_freed_memory()  # here, not in train: it holds for the whole process
     outcome = train(
         options.recipe,
         _folder(options.out),
@@ -313,6 +330,8 @@ def _simulate(options: argparse.Namespace) -> int:
         plan = replace(plan, **dict(zip(SPLITS, options.per_element, strict=True)))
     if options.workers is not None and options.workers < 1:
         raise CommandError(f"--workers is {options.workers}; at least one is needed")
+    if options.workers is not None and options.scheduler is not None:
+        raise CommandError("--workers is for this machine, a cluster has its own; leave it out")
     outcome = write_dataset(
         recipe,
         plan,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -75,14 +76,17 @@ def evaluate_folder(
     probability = np.zeros(shape)
     columns = {symbol: i for i, symbol in enumerate(ELEMENTS)}
     sets = []
+    seconds = 0.0
     limit = bundle.threshold if threshold is None else threshold
     for row, entry in enumerate(entries):
         spectrum = load(path.parent / entry["file"]).summed()
         if corrected:
             spectrum = _corrected(spectrum, entry)
+        begun = time.perf_counter()
         result = identify_spectra(
             spectrum, model=bundle, threshold=limit, axis_mode=axis_mode, evidence=evidence
         )[0]
+        seconds += time.perf_counter() - begun
         estimate = result.axis_estimate
         for symbol, value in result.probabilities.items():
             probability[row, columns[symbol]] = value if symbol in result.judged else 0.0
@@ -122,6 +126,7 @@ def evaluate_folder(
         sets,
         by_element(present & counted, found, ELEMENTS),
         spectrum_scores(present & counted, found).summary(),
+        seconds,
     )
 
 

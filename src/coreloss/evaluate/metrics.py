@@ -31,6 +31,7 @@ def scores(
     *,
     counted: NDArray[np.bool_] | None = None,
     found: NDArray[np.bool_] | None = None,
+    averaged: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
     """All scores of what is found: from a threshold on, or as it is given.
 
@@ -43,6 +44,9 @@ def scores(
         Where false, an element counts neither way: its truth is not known.
     found : ndarray, (n, n_elements) bool, optional
         Instead of what reaches the threshold.
+    averaged : ndarray, (n_elements,) bool, optional
+        Elements over which the RMSE is taken, those that can occur; all without it. What is
+        found of the others is a false alarm all the same.
 
     Returns
     -------
@@ -57,6 +61,8 @@ def scores(
     considered = np.ones(present.shape, dtype=bool) if counted is None else counted
     if counted is not None:
         present, found = present & counted, found & counted
+    if averaged is not None:
+        considered = considered & averaged
     precision, recall, f1 = weighted_scores(present, found)
     each = spectrum_scores(present, found)
     return {

@@ -46,6 +46,8 @@ class Report:
     spectrum_scores : dict of str to dict
         Box-plot numbers of each spectrum's precision, recall and F1; see
         `spectrum_metrics.SpectrumScores.summary`.
+    seconds : float
+        Wall time of inference, from the counts of these spectra to probabilities.
     """
 
     title: str
@@ -56,6 +58,7 @@ class Report:
     sets: list[dict[str, Any]] = field(default_factory=list)
     by_element: list[dict[str, Any]] = field(default_factory=list)
     spectrum_scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: float = field(default=0.0, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -68,6 +71,7 @@ class Report:
             "by_element": self.by_element,
             "sets": self.sets,
             "spectrum_scores": self.spectrum_scores,
+            "inference_seconds": self.seconds,
         }
 
     def table(self) -> str:
@@ -81,6 +85,9 @@ class Report:
                 for n in names
             )
             lines.append(f"{label:<26}{cells}")
+        if self.seconds:
+            rate = self.n_spectra / self.seconds
+            lines += ["", f"inference {self.seconds:.3g} s, {rate:,.0f} spectra/s"]
         if self.spectrum_scores:
             lines += ["", f"{'each spectrum':<14}" + "".join(f"{n:>13}" for n in _BOX)]
             for name, box in self.spectrum_scores.items():

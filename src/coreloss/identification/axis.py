@@ -38,11 +38,14 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 #: Shifts [eV] and stretches at which the network is asked.
-SHIFTS_EV = np.arange(-42.0, 43.0, 6.0)
+_STEP_EV = 6.0
+SHIFTS_EV = np.arange(-42.0, 43.0, _STEP_EV)
 STRETCHES = np.array([0.97, 1.0, 1.03])
 # a stretch is looked for where it moves the ends of the record by at least this [eV]
 _LEAST_STRETCH_EV = 4.0
 _REGIONS = 3
+# so many of the likeliest axes have those beside them asked about
+_BESIDE = 4
 _APART_EV = 9.0
 _SAME_EV = 5.0
 #: Probability from which an element's edges tell of the axis.
@@ -93,8 +96,9 @@ def estimate_axis(
     threads : int
     """
     model = judgement()
-    cells = scanned(counts, axis, bundle, threads=threads)
-    found = readings(counts, axis, bundle, cells, np.array(model["cells"]), threads=threads)
+    weights = np.array(model["cells"])
+    cells = scanned(counts, axis, bundle, weights, threads=threads)
+    found = readings(counts, axis, bundle, cells, weights, threads=threads)
     features = np.stack([reading.features for reading in found])
     score = features @ np.array(model["readings"])
     probability = np.exp(score - score.max())
@@ -172,10 +176,55 @@ def cell_grid(axis: EnergyAxis) -> tuple[Floats, Floats]:
     return shift.ravel(), stretch.ravel()
 
 
-def scanned(counts: NDArray, axis: EnergyAxis, bundle: ModelBundle, *, threads: int = 0) -> Cells:
-    """Ask the network about a record (n_energy,) on every axis of the coarse grid."""
+def scanned(
+    counts: NDArray,
+    axis: EnergyAxis,
+    bundle: ModelBundle,
+    weights: Floats | None = None,
+    *,
+    threads: int = 0,
+) -> Cells:
+    """Ask the network about a record (n_energy,) on axes of the coarse grid.
+
+    Without ``weights`` (11,), see `readings`, that is all of them. With them it is every second
+    one with a wrong dispersion, by turns, and then those beside the likeliest, which takes three
+    quarters of the time: of 300 simulated records with wrong axes none then had another.
+    """
     shift, stretch = cell_grid(axis)
-    return Cells(shift, stretch, _logits(counts, axis, bundle, shift, stretch, threads))
+
+    def asked(which: NDArray[np.bool_]) -> Cells:
+        said = _logits(counts, axis, bundle, shift[which], stretch[which], threads)
+        return Cells(shift[which], stretch[which], said)
+
+    if weights is None or np.all(stretch == 1.0):
+        return asked(np.ones(shift.size, dtype=bool))
+    odd = np.rint((shift - SHIFTS_EV[0]) / _STEP_EV).astype(int) % 2 == 1
+    first = (stretch == 1.0) | np.where(stretch < 1.0, ~odd, odd)
+    cells = asked(first)
+    beside = np.zeros_like(first)
+    for cell in np.argsort(-_scores(bundle, cells, weights))[:_BESIDE]:
+        away = np.abs(shift - cells.shift_ev[cell])
+        bent = stretch == cells.stretch[cell]
+        beside |= (bent & (away < 1.5 * _STEP_EV)) | (
+            (cells.stretch[cell] == 1.0) & (away < 0.5 * _STEP_EV)
+        )
+    beside &= ~first
+    if not beside.any():
+        return cells
+    more = asked(beside)
+    return Cells(
+        np.concatenate([cells.shift_ev, more.shift_ev]),
+        np.concatenate([cells.stretch, more.stretch]),
+        np.concatenate([cells.logits, more.logits]),
+    )
+
+
+def _scores(bundle: ModelBundle, cells: Cells, weights: Floats) -> Floats:
+    """How likely each cell (n_cells,) is by the network and by how wrong axes are, in log odds."""
+    told = network_features(bundle, cells.logits)
+    return np.asarray(
+        np.concatenate([told, prior_features(cells.shift_ev, cells.stretch)], axis=1) @ weights
+    )
 
 
 def _logits(
@@ -232,13 +281,7 @@ def readings(
     ``weights`` (11,) score the cells by their network and prior features.
     """
     probability = bundle.probabilities(cells.logits)
-    score = (
-        np.concatenate(
-            [network_features(bundle, cells.logits), prior_features(cells.shift_ev, cells.stretch)],
-            axis=1,
-        )
-        @ weights
-    )
+    score = _scores(bundle, cells, weights)
     score -= score.max() + np.log(np.exp(score - score.max()).sum())
     near = np.abs(cells.shift_ev) <= _APART_EV
     chosen = [int(np.argmax(np.where(near, score, -np.inf)))]

@@ -39,7 +39,7 @@ from coreloss.identification.physics import (
     shapes_at,
     solutions,
 )
-from coreloss.identification.positions import FoundEdge, found_edges
+from coreloss.identification.positions import FoundEdge, found_edges, window_bins
 
 __all__ = ["FEATURES", "ElementEvidence", "Evidence", "combined", "doubted", "gather"]
 
@@ -310,7 +310,7 @@ def gather(
     record = edge_features(
         bins,
         likely,
-        _likeliest(joined, network, columns, by_symbol, bins.middle),
+        _likeliest(joined, network, columns, by_symbol, counts, axis),
         _strongest_step(bins.energies, bins.counts, rest - background, sigma)[1],
     )
     edge = edge_probability(record, trees)
@@ -414,22 +414,27 @@ def _likeliest(
     network: Mapping[str, float],
     columns: list[Column],
     edges: Mapping[str, list[FoundEdge]],
-    middle_ev: float,
+    counts: NDArray,
+    axis: EnergyAxis,
 ) -> Likeliest:
-    """What is known of the likeliest of some elements; ``middle_ev`` where none is likely."""
+    """What is known of the likeliest of some elements of a record (n_energy,)."""
+    middle_ev = 0.5 * (axis.start + axis.end)
     ranked = sorted(joined, key=lambda symbol: -joined[symbol])
     if not ranked:
-        return Likeliest(0.0, 0.0, 0.0, middle_ev, 0.0, float("nan"))
+        return Likeliest(0.0, 0.0, 0.0, 0.0, middle_ev, 0.0, None, None)
     first = ranked[0]
+    clearest = edges[first][0] if edges[first] else None
     own = [column for column in columns if column.symbol == first and column.kind == "atom"]
     lowest = min(own, key=lambda column: (not column.major, column.onset_ev), default=None)
     return Likeliest(
         joined[first],
         network[first],
         joined[ranked[1]] if len(ranked) > 1 else 0.0,
+        1.0 - float(np.prod([1.0 - p for p in joined.values()])),
         lowest.onset_ev if lowest else middle_ev,
         lowest.delay_ev if lowest else 0.0,
-        edges[first][0].jump_ratio if edges[first] else float("nan"),
+        clearest,
+        window_bins(counts, axis, clearest.window) if clearest else None,
     )
 
 

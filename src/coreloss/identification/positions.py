@@ -22,7 +22,15 @@ from coreloss.identification.physics import (
     solutions,
 )
 
-__all__ = ["RESONANCE_EV", "FoundEdge", "distinct", "edge_kind", "found_edges", "group_name"]
+__all__ = [
+    "RESONANCE_EV",
+    "FoundEdge",
+    "distinct",
+    "edge_kind",
+    "found_edges",
+    "group_name",
+    "window_bins",
+]
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +43,7 @@ _LEAST_BEFORE_EV, _LEAST_AFTER_EV = 8.0, 8.0
 # share of the channels of a window that tell something new: edge shapes err over several
 _INDEPENDENT = 0.25
 _FEWEST_BINS = 16
+_WINDOW_BINS = 200
 # from an end of the offsets, where an edge may lie beyond it
 _END_EV = 1.5
 # what near-edge structure that no table tells adds to the error of a place, by kind of edge [eV];
@@ -64,6 +73,10 @@ class FoundEdge:
         Root of the drop of χ² that the edge brings, each channel's model error included.
     jump_ratio : float
         Step over background.
+    window : tuple of int
+        First channel and number of channels of the part of the record that it was looked for in.
+    chi2 : float
+        Of that part with the edge where it is likeliest.
     """
 
     symbol: str
@@ -75,6 +88,8 @@ class FoundEdge:
     height: float
     snr: float
     jump_ratio: float
+    window: tuple[int, int] = (0, 0)
+    chi2: float = float("nan")
 
     @property
     def farther(self) -> bool:
@@ -147,13 +162,14 @@ def found_edges(
 class _Window:
     """The part of a record in which one edge of an element is looked for.
 
-    ``kind`` is the edge's in the table, ``own`` are its columns, ``others`` those of other
-    elements that lie there.
+    ``kind`` is the edge's in the table, ``channels`` are the first and their number, ``own`` are
+    its columns, ``others`` those of other elements that lie there.
     """
 
     symbol: str
     onset_ev: float
     kind: str
+    channels: tuple[int, int]
     bins: Bins
     own: list[Column]
     others: list[Column]
@@ -177,9 +193,8 @@ def _window(
     inside = np.nonzero((energies >= low) & (energies <= high))[0]
     if inside.size < _FEWEST_BINS:
         return None
-    part = EnergyAxis(float(energies[inside[0]]), axis.dispersion, int(inside.size))
-    record = np.asarray(counts[inside], dtype=float)
-    if not np.ptp(record) > 0:
+    channels = int(inside[0]), int(inside.size)
+    if not np.ptp(counts[inside]) > 0:
         return None
     others = [
         column
@@ -187,8 +202,15 @@ def _window(
         for column in columns
         if key[0] != symbol and low < column.onset_ev < high
     ]
-    bins = binned(record, part, 200)
-    return _Window(symbol, onset, edge_kind(symbol, own[0].groups[0], onset), bins, own, others)
+    kind = edge_kind(symbol, own[0].groups[0], onset)
+    return _Window(symbol, onset, kind, channels, window_bins(counts, axis, channels), own, others)
+
+
+def window_bins(counts: NDArray, axis: EnergyAxis, channels: tuple[int, int]) -> Bins:
+    """A part of a record (n_energy,), from a channel on and so many of them, in bins."""
+    first, size = channels
+    part = EnergyAxis(float(axis.energies[first]), axis.dispersion, size)
+    return binned(np.asarray(counts[first : first + size], dtype=float), part, _WINDOW_BINS)
 
 
 def distinct(symbols: Sequence[str], axis: EnergyAxis) -> tuple[str, ...]:
@@ -258,4 +280,6 @@ def _found(window: _Window, likelihood: Floats, best: int, fits: Fits, without: 
         height,
         float(snr),
         height / below if below > 0 else float("nan"),
+        window.channels,
+        float(fits.chi2[best]),
     )

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from coreloss import cluster
 from coreloss.maps.source import Block, SpectrumImage, open_image
 
 __all__ = ["Progress", "Source", "Store", "half_done", "run_blocks"]
@@ -26,10 +27,6 @@ Result = dict[str, NDArray[Any]]
 
 # how often in a row a cluster may lose all its workers
 _MOST_LOST = 3
-_DIE = (
-    "the cluster's workers died several times over the same spectra, as for want of memory; give "
-    "them more and run it again"
-)
 # of a memory map at once
 _PART_BYTES = 64_000_000
 
@@ -315,20 +312,9 @@ def _distributed(
     scheduler: str,
 ) -> Iterator[tuple[int, Result]]:
     """Blocks on the workers of a cluster, a few for each ahead; lost ones are done again."""
-    try:
-        from distributed import CancelledError, Client, KilledWorker, as_completed
-    except ImportError:
-        raise ImportError(
-            "a scheduler needs dask.distributed; install it with: "
-            "pip install 'coreloss[distributed]'"
-        ) from None
-    try:
-        client = Client(scheduler, timeout=20, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"no dask scheduler answers at {scheduler!r} ({str(error).splitlines()[0]}); start one "
-            "with 'dask scheduler' and give its address"
-        ) from None
+    client = cluster.connected(scheduler)
+    from distributed import CancelledError, KilledWorker, as_completed
+
     try:
         lost = 0
         held = _sent(client, scheduler, Source.of(image), work)
@@ -352,7 +338,7 @@ def _distributed(
                 if by is held:
                     lost += 1
                     if lost > _MOST_LOST:
-                        raise OSError(_DIE) from None
+                        raise OSError(f"{cluster.DIED} and run it again") from None
                     held = _sent(client, scheduler, Source.of(image), work)
                 running.add(submit(number))
                 continue
@@ -361,7 +347,7 @@ def _distributed(
             for following in islice(waiting, 1):
                 running.add(submit(following))
     except KilledWorker:
-        raise OSError(_DIE) from None
+        raise OSError(f"{cluster.DIED} and run it again") from None
     finally:
         client.close()
 
@@ -373,12 +359,9 @@ def _sent(client: Any, scheduler: str, *things: Any) -> list[Any]:
         try:
             return list(client.scatter(list(things), broadcast=True, hash=False))
         except TimeoutError:
-            raise OSError(
-                f"the cluster at {scheduler} has no workers; start some with "
-                f"'dask worker {scheduler}'"
-            ) from None
+            raise cluster.no_workers(scheduler) from None
         except OSError:  # one died meanwhile
             died += 1
             if died > _MOST_LOST:
-                raise OSError(_DIE) from None
+                raise OSError(f"{cluster.DIED} and run it again") from None
             time.sleep(1.0)

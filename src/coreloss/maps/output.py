@@ -67,9 +67,8 @@ def _check_zspy() -> None:
             ".zspy files need zarr; install it with \"pip install 'zarr<3'\", or take the kind hspy"
         )
     with tempfile.TemporaryDirectory() as folder:
-        tried = signal_dictionary(np.zeros((2, 2)), [NavigationAxis(2)] * 2, title="try")
         try:
-            _write_signal(Path(folder) / "try.zspy", tried)
+            _write_signal(Path(folder) / "try.zspy", np.zeros((2, 2)), [NavigationAxis(2)] * 2)
         except Exception as error:  # not every RosettaSciIO works with every zarr
             raise ValueError(
                 f".zspy files cannot be written with the zarr installed here ({error}); install "
@@ -149,7 +148,11 @@ def signal_dictionary(
     }
 
 
-def _write_signal(path: Path, signal: dict[str, Any]) -> None:
+def _write_signal(
+    path: Path, values: NDArray, axes: Sequence[NavigationAxis], **about: Any
+) -> None:
+    """One file, titled by its name; ``about`` as in `signal_dictionary`."""
+    signal = signal_dictionary(values, axes, title=path.stem, **about)
     if path.suffix == ".zspy":
         from rsciio.zspy import file_writer
     else:
@@ -198,16 +201,9 @@ def _write_maps(place: Path, maps: ElementMaps, tree: dict[str, Any], kind: str)
             ("present", maps.present.astype(np.uint8), "Presence"),
         ):
             _write_signal(
-                place / f"{name}.{kind}",
-                signal_dictionary(
-                    values,
-                    maps.axes,
-                    title=name,
-                    names=maps.elements,
-                    quantity=quantity,
-                    metadata=tree,
-                ),
-            )
+                place / f"{name}.{kind}", values, maps.axes,
+                names=maps.elements, quantity=quantity, metadata=tree,
+            )  # fmt: skip
     (place / "elements.csv").write_text(maps.csv(), encoding="utf-8")
     figure = maps.plot()
     save_figure(figure, place / "maps.png")
@@ -270,22 +266,12 @@ def save_quantification(
             ("residual", result.residual, "Residual (standard errors)"),
         ):
             _write_signal(
-                place / f"{name}.{kind}",
-                signal_dictionary(
-                    values,
-                    result.axes,
-                    title=name,
-                    names=result.elements,
-                    quantity=quantity,
-                    metadata=tree,
-                ),
-            )
+                place / f"{name}.{kind}", values, result.axes,
+                names=result.elements, quantity=quantity, metadata=tree,
+            )  # fmt: skip
         _write_signal(
-            place / f"chi2.{kind}",
-            signal_dictionary(
-                result.reduced_chi2, result.axes, title="chi2", quantity="χ² per degree of freedom",
-                metadata=tree,
-            ),
+            place / f"chi2.{kind}", result.reduced_chi2, result.axes,
+            quantity="χ² per degree of freedom", metadata=tree,
         )  # fmt: skip
         (place / "composition.csv").write_text(result.csv(), encoding="utf-8")
         lines = ["energy_ev,counts,model,background"]

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from coreloss.networks import register
-from coreloss.networks.layers import as_image
+from coreloss.networks.layers import as_image, glorot, he
+from coreloss.networks.long_convolution import LongConv
 from coreloss.networks.transformer import Transformer
 
 __all__ = ["CCT"]
@@ -31,7 +32,7 @@ class CCT(nn.Module):
     reduction : str
         'sequence', 'convolution', 'flatten', 'average' or 'token'; see `Transformer`.
     dropout, attention_dropout : float
-        See `Transformer`: training is several times faster without the second.
+        See `Transformer`: training on a CPU is up to twice as fast without the second.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class CCT(nn.Module):
         for width in widths:
             # no padding: each convolution shortens the record by its kernel less one
             layers += [
-                nn.Conv2d(before, width, (1, kernel), bias=False),
+                LongConv(before, width, kernel),
                 nn.ReLU(inplace=True),
                 nn.MaxPool2d((1, 2)),
             ]
@@ -79,6 +80,8 @@ class CCT(nn.Module):
             reduction=reduction,
         )
         self.head = nn.Linear(self.body.size, n_elements)
+        he(self.tokens)
+        glorot(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (n, n_elements)."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from coreloss.networks import register
-from coreloss.networks.layers import Reduction, as_image, same_conv
+from coreloss.networks.layers import Dropout, Reduction, as_image, he, same_conv
 
 __all__ = ["CNN"]
 
@@ -67,8 +67,9 @@ class CNN(nn.Module):
         sizes = (self.reduce.size, *head)
         ends: list[nn.Module] = []
         for a, b in zip(sizes, head, strict=False):
-            ends += [nn.Dropout(dropout), nn.Linear(a, b), nn.ReLU(inplace=True)]
+            ends += [Dropout(dropout), nn.Linear(a, b), nn.ReLU(inplace=True)]
         self.head = nn.Sequential(*ends, nn.Linear(sizes[-1], n_elements))
+        he(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:

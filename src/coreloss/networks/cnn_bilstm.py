@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from coreloss.networks import register
 from coreloss.networks.inputs import CHANNELS
+from coreloss.networks.layers import Dropout
 
 __all__ = ["CNNBiLSTM"]
 
@@ -90,7 +91,7 @@ class CNNBiLSTM(nn.Module):
         before = reduced * length
         for i, width in enumerate(head):
             activation: nn.Module = nn.LeakyReLU(0.01) if i % 2 else nn.ReLU()
-            dense += [nn.Linear(before, width), activation, nn.Dropout(dropout)]
+            dense += [nn.Linear(before, width), activation, Dropout(dropout)]
             before = width
         self.head = nn.Sequential(*dense, nn.Linear(before, n_elements))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from coreloss.networks import register
+from coreloss.networks.layers import Dropout
 from coreloss.networks.packing import UNIT, pack
 
 __all__ = ["Compact"]
@@ -135,10 +136,10 @@ class Compact(nn.Module):
             _conv(widths[-1], head[0], 1), nn.BatchNorm2d(head[0]), nn.ReLU()
         )
         self.head = nn.Sequential(
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(head[0] * self.units, head[1]),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(head[1], n_elements),
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

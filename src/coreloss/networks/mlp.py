@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from coreloss.networks import register
-from coreloss.networks.layers import dense
+from coreloss.networks.layers import dense, he
 
 __all__ = ["MLP"]
 
@@ -36,6 +36,7 @@ class MLP(nn.Module):
         super().__init__()
         self.body = dense((n_channels_in * n_grid, *widths), dropout)
         self.head = nn.Linear(widths[-1], n_elements)
+        he(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (n, n_elements)."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from coreloss.networks import register
-from coreloss.networks.layers import Reduction, as_image, same_conv
+from coreloss.networks.layers import Reduction, as_image, he, same_conv
 
 __all__ = ["ResNet"]
 
@@ -83,6 +83,7 @@ class ResNet(nn.Module):
         self.body = nn.Sequential(*layers)
         self.reduce = Reduction(reduction, n_grid // factor, before, positive=True)
         self.head = nn.Sequential(nn.ReLU(), nn.Linear(self.reduce.size, n_elements))
+        he(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from coreloss.networks import register
-from coreloss.networks.layers import Reduction, as_image, dense, same_conv
+from coreloss.networks.layers import Reduction, as_image, dense, he, same_conv
 
 __all__ = ["UNet"]
 
@@ -69,6 +69,7 @@ class UNet(nn.Module):
             dense((self.reduce.size, *head), dropout),
             nn.Linear(head[-1], n_elements),
         )
+        he(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:

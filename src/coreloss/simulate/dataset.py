@@ -333,7 +333,8 @@ def write_dataset(
     Raises
     ------
     FileExistsError
-        If the folder holds a data set and ``resume`` is false.
+        If the folder holds a data set and ``resume`` is false, or files that no manifest
+        lists, as the published ones are.
     ValueError
         If it holds another one, or the recipe has no spectra of an element.
     """
@@ -366,6 +367,8 @@ def write_dataset(
     )
     for number, content in results:
         name = _name(*missing[number])
+        if not files:  # a file beside no manifest would be taken for somebody else's
+            _put(target / _MANIFEST, _text(manifest))
         _put(target / name, content)
         files[name] = {
             "spectra": counts[number],
@@ -385,14 +388,20 @@ def write_dataset(
 def _manifest(folder: Path, identity: dict[str, Any], resume: bool) -> dict[str, Any]:
     path = folder / _MANIFEST
     if not path.is_file():
+        for place, prefix in SPLITS.values():
+            for other in sorted((folder / place).glob(f"{prefix}_*.hdf5")):
+                raise FileExistsError(
+                    f"{folder}: holds {other.name}, which no {_MANIFEST} lists; choose another "
+                    "folder"
+                )
         return {"format": 1, **identity, "files": {}}
     if not resume:
         raise FileExistsError(f"{folder}: holds a data set; give --resume to complete it")
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         same = all(manifest[key] == value for key, value in identity.items())
-        manifest["files"].items()
-    except (ValueError, KeyError, AttributeError) as error:
+        sum(entry["bytes"] + entry["spectra"] for entry in manifest["files"].values())
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{path}: is no manifest of a data set ({error!r})") from None
     if not same:
         raise ValueError(f"{folder}: holds a data set of another recipe; choose another folder")

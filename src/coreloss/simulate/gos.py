@@ -223,9 +223,10 @@ def _angular_factor(xp: Any, draws: Draws, n_grid: int, put: Any) -> Any:
     """`angular_factor` on the grid, (n, n_grid) [1/eV]: exact at nodes, smooth between."""
     nodes = np.geomspace(20.0, n_grid + 1.0, 40)
     energies = np.maximum(np.arange(n_grid, dtype=float), 20.0)
-    # linear interpolation in log energy, as one matrix product
+    # linear interpolation in log energy, not as a matrix product: what that rounds depends on the
+    # number of threads, and with it the records
     place = np.interp(np.log(energies), np.log(nodes), np.arange(nodes.size))
-    hat = np.maximum(1.0 - np.abs(place[None, :] - np.arange(nodes.size)[:, None]), 0.0)
+    left = np.minimum(place.astype(np.int64), nodes.size - 2)
     at_nodes = angular_factor(
         put(nodes[None, :]),
         put(draws.beam_energy_kev[:, None]),
@@ -233,7 +234,9 @@ def _angular_factor(xp: Any, draws: Draws, n_grid: int, put: Any) -> Any:
         put(draws.beta_mrad[:, None]),
         xp,
     )
-    return xp.exp(xp.log(at_nodes) @ put(hat))
+    logs = xp.log(at_nodes)
+    low, high = (xp.take(logs, put(left + i, np.int64), axis=1) for i in (0, 1))
+    return xp.exp(low + put(place - left) * (high - low))
 
 
 def plasmon_tail(

@@ -5,8 +5,11 @@ The public data set (Zenodo 8004912) and what ``coreloss simulate`` writes read 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,14 +86,27 @@ def split_files(folder: Path, split: str) -> list[SpectrumFile]:
     return found
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file to read from; what is wrong with its contents is told with its name."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except OSError as error:
+        raise OSError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]}); get or make it anew"
+        ) from None
+
+
 def read_rows(files: list[SpectrumFile], blocks: NDArray[np.int64]) -> StoredSpectra:
     """Spectra of blocks (n_blocks, 3) of (file, first row, rows), in their order.
 
     A spectrum begins at its first channel that is not zero. The files' channels are those of
-    their ``energies``; 1 eV from 0 eV where they name none.
+    their ``energies``; 1 eV from 0 eV where they name none. Raises OSError, naming the file,
+    where one is damaged.
     """
-    import h5py
-
     total = int(blocks[:, 2].sum())
     spectra: NDArray[np.float32] | None = None
     present = np.zeros((total, len(ELEMENTS)), dtype=bool)
@@ -101,7 +117,7 @@ def read_rows(files: list[SpectrumFile], blocks: NDArray[np.int64]) -> StoredSpe
     order = np.argsort(blocks[:, 0], kind="stable")  # each file is opened once
     for number in np.unique(blocks[:, 0]):
         entry = files[number]
-        with h5py.File(entry.path) as file:
+        with _opened(entry.path) as file:
             width = file["spectra"].shape[1]
             # the published files are on 0 … 3071 eV, and do not say so
             own = np.asarray(file["energies"]) if "energies" in file else np.arange(width)

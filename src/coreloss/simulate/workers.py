@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
+
+from coreloss import cluster
 
 __all__ = ["Progress", "finished"]
 
@@ -46,6 +49,8 @@ def finished(
     ------
     ImportError, ValueError
         Without dask.distributed, or where no scheduler answers.
+    OSError
+        Where a worker process was killed, or the cluster has no workers or loses them for good.
     """
     progress = Progress(sum(counts), quiet)
     number = workers or os.cpu_count() or 1
@@ -71,7 +76,7 @@ def _on_cores(
     # spawn: forking a process with threads (torch, OpenMP) may hang
     context = multiprocessing.get_context("spawn")
     todo = iter(enumerate(arguments))
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         running: dict[Future[bytes], int] = {}
         try:
             while True:
@@ -90,21 +95,30 @@ def _on_cores(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _end_with_parent() -> None:
+    """Let a worker end where the process that began it is killed; it would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _on_cluster(
     call: Callable[..., bytes], arguments: Sequence[tuple[Any, ...]], address: str
 ) -> Iterator[tuple[int, bytes]]:
-    try:
-        from distributed import Client, as_completed
-    except ModuleNotFoundError:
-        raise ImportError(
-            "--scheduler needs dask.distributed; install it with: "
-            "pip install 'coreloss[distributed]'"
-        ) from None
-    try:
-        client = Client(address, timeout=20, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ValueError(f"{address}: no dask scheduler answers there ({error})") from None
+    client = cluster.connected(address)
+    from distributed import CancelledError, KilledWorker, as_completed
+
     with client, client.as_current():
+        try:
+            client.wait_for_workers(1, timeout=cluster.WAIT_S)
+        except TimeoutError:
+            raise cluster.no_workers(address) from None
         ahead = 2 * max(sum(client.nthreads().values()), 1)
         todo = iter(enumerate(arguments))
         numbers: dict[Any, int] = {}
@@ -120,7 +134,14 @@ def _on_cluster(
         first = [future for _ in range(ahead) if (future := asked()) is not None]
         queue = as_completed(first)
         for future in queue:
-            content = future.result()
+            try:
+                content = future.result()
+            except KilledWorker:
+                raise OSError(f"{cluster.DIED} and go on with --resume") from None
+            except CancelledError:
+                raise OSError(
+                    f"the scheduler at {address} went away; start it again and go on with --resume"
+                ) from None
             done = numbers.pop(future.key)
             future.release()
             if (following := asked()) is not None:

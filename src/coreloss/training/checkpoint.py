@@ -100,9 +100,14 @@ def load(
     _take_all(path, "network.safetensors", network)
     for key, value in _read(path / "mean.safetensors").items():
         mean[key].copy_(value)
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in _read(path / "optimiser.safetensors").items():
         number, key = name.split(".", 1)
+        weight = weights[int(number)]
+        if value.shape == weight.shape:
+            # in the order of the weights in memory, by which fused optimisers go
+            value = torch.empty_like(weight, dtype=value.dtype).copy_(value)
         slots.setdefault(int(number), {})[key] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": slots, "param_groups": groups})

@@ -16,7 +16,7 @@ from coreloss.training.calibration import scored
 from coreloss.training.loop import train_one, trained_by
 from coreloss.training.parallel import Ranks
 from coreloss.training.recipe import TrainingRecipe
-from coreloss.training.source import CALIBRATION_SEED
+from coreloss.training.source import CALIBRATION_SEED, Source
 from coreloss.training.writing import bundle_folder, check_target, write_card
 from coreloss.whole import whole
 
@@ -77,6 +77,7 @@ def combine_bundles(
     calibration_spectra: int = 8192,
     card_extra: Mapping[str, Any] | None = None,
     force: bool = False,
+    source: Source | None = None,
 ) -> Path:
     """Make one bundle of several: the mean of their probabilities, calibrated anew.
 
@@ -94,6 +95,8 @@ def combine_bundles(
         Further entries of the card.
     force : bool
         Replace an existing bundle.
+    source : Source, optional
+        Of the spectra for calibration, instead of the forward model.
 
     Raises
     ------
@@ -138,7 +141,15 @@ def combine_bundles(
         for bundle, place in zip(bundles, names, strict=True):
             shutil.copytree(bundle.path, partial / place)
         write_card(partial, card)
-        logits, present = _predicted(ModelBundle.open(partial), recipe, calibration_spectra)
+        joint = ModelBundle.open(partial)
+        if source is None:
+            logits, present = _predicted(joint, recipe, calibration_spectra)
+        else:
+            given = source.calibration(calibration_spectra)
+            logits = joint.recorded_logits(
+                given.counts.numpy(), given.offset, given.dispersion, given.size
+            )
+            present = given.present
         write_card(partial, {**card, **scored(logits, present)}, card_extra)
     return target
 

@@ -12,12 +12,11 @@ __all__ = ["ambiguity_weights", "multilabel_loss", "soft_f1"]
 def soft_f1(probability: Tensor, present: Tensor) -> Tensor:
     """Macro F1 with probabilities for counts, over (n, n_elements).
 
-    Elements that do not occur in the batch are left out: their F1 is zero whatever is said.
+    As in the public code of Annys et al. it is the mean over all elements; the F1 of one that
+    does not occur in the batch is zero whatever is said.
     """
     true = (probability * present).sum(dim=0)
-    f1 = 2.0 * true / (probability.sum(dim=0) + present.sum(dim=0) + 1e-8)
-    occurs = present.sum(dim=0) > 0
-    return f1[occurs].mean() if bool(occurs.any()) else f1.mean() * 0.0 + 1.0
+    return (2.0 * true / (probability.sum(dim=0) + present.sum(dim=0) + 1e-8)).mean()
 
 
 def multilabel_loss(

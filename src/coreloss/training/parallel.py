@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 __all__ = ["Ranks", "share_batch_norm", "start"]
 
@@ -123,6 +122,27 @@ def start(device: str) -> tuple[Ranks, str]:
     return Ranks(dist.get_rank(), dist.get_world_size()), device
 
 
+class _Sum(torch.autograd.Function):
+    """Sum over all processes; so are the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _summed(x: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(x)
+    return total
+
+
 class _Shared:
     """Batch norm, mixed in before torch's: statistics of the batches of all processes."""
 
@@ -134,10 +154,10 @@ class _Shared:
         shape = [1, -1] + [1] * (x.dim() - 2)
         values = x.float()
         # records that share rows need not be as many rows in every process
-        count = all_reduce(values.new_tensor(values.numel() // values.shape[1]))
-        mean = all_reduce(values.sum(dim=axes)) / count
+        count = _summed(values.new_tensor(values.numel() // values.shape[1]))
+        mean = _summed(values.sum(dim=axes)) / count
         centred = values - mean.view(shape)
-        variance = all_reduce((centred * centred).sum(dim=axes)) / count
+        variance = _summed((centred * centred).sum(dim=axes)) / count
         with torch.no_grad():
             norm.num_batches_tracked += 1
             unbiased = variance * (count / (count - 1))
