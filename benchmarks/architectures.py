@@ -196,6 +196,8 @@ def main() -> None:
         [f"Not trained to their end yet: {', '.join(missing)}.", ""] if missing else []
     )
     for key in ("simulated", "real, axis corrected", "real, as recorded"):
+        if key not in found["default"]:
+            continue
         lines += [
             f"**{key}**",
             "",
