@@ -173,10 +173,31 @@ def test_first_weights_are_those_of_the_published_code() -> None:
     assert not network.head[-1].bias.any()
     assert (network.down[4][0][2].eps, network.down[4][0][2].momentum) == (1e-3, 0.01)
     transformer = build("vit", n_channels_in=1, n_grid=3072, n_elements=80)
-    inwards = transformer.body.blocks[0].attention[1].inwards
-    assert float(inwards.weight.detach().abs().max()) == pytest.approx(
-        (6 / (128 + 768)) ** 0.5, rel=1e-3
+    attention = transformer.body.blocks[0].attention[1]
+    dense = transformer.body.blocks[0].dense[1]
+    # Keras: queries (128, 16 heads, 16), the way out (16 heads, 16, 128), as convolutions
+    for layer, inputs, outputs in (
+        (attention.inwards, 128 * 16, 128 * 16),
+        (attention.outwards, 16 * 16, 16 * 128),
+        (dense, 128, 256),
+        (transformer.patches, 16, 128),
+    ):
+        assert float(layer.weight.detach().abs().max()) == pytest.approx(
+            (6 / (inputs + outputs)) ** 0.5, rel=5e-3
+        )
+        assert not layer.bias.any()
+    assert float(transformer.body.place.detach().abs().max()) == pytest.approx(0.05, rel=1e-3)
+
+
+def test_the_class_token_has_a_place() -> None:
+    network = build(
+        "vit", n_channels_in=1, n_grid=128, n_elements=5, **SMALL["vit"], reduction="token"
     )
+    places = network.body.place.shape[1]
+    assert places == 1 + (128 - network.patches.kernel_size[0]) // network.patches.stride[0] + 1
+    network(torch.rand(2, 1, 128)).square().sum().backward()
+    assert network.body.place.grad[0, 0].any()
+    assert network.body.token.grad.any()
 
 
 def test_plain_input_is_counts_over_their_maximum() -> None:

@@ -271,6 +271,11 @@ FILES = {
         "has a dispersion of 0 eV/channel",
     ),
     "emi alone": ("a.emi", lambda p: raw(p, random_bytes(900)), "has no .ser file beside it"),
+    "raw file of a ripple": (
+        "a.raw",
+        lambda p: raw(p, random_bytes(900)),
+        "without their size, type or axis; give the header that belongs to it, a.rpl",
+    ),
     "ripple without its raw file": (
         "a.rpl",
         lambda p: text(p, "key\tvalue\nwidth\t3\nheight\t3\ndepth\t9\noffset\t0\n"),

@@ -162,6 +162,22 @@ def test_killed_writing_goes_on_without_lost_or_doubled_spectra(
     assert write_dataset(*arguments, resume=True, quiet=True)["files"] == 0
 
 
+def test_another_version_completes_no_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its simulator may be another, and the folder would hold spectra of both."""
+    plan = replace(PLAN, elements=("O", "Ti"), validation=0, test=0, single=0, training=4)
+    arguments = (load_recipe("annys2023"), plan, tmp_path)
+    write_dataset(*arguments, workers=1, quiet=True)
+    monkeypatch.setattr("coreloss.simulate.dataset.__version__", "0.0.9")
+    assert write_dataset(*arguments, resume=True, workers=1, quiet=True)["files"] == 0
+    (tmp_path / "trainingset" / "TRAIN_Ti.hdf5").unlink()
+    with pytest.raises(ValueError, match=r"begun by coreloss .*, and 0\.0\.9 may simulate"):
+        write_dataset(*arguments, resume=True, workers=1, quiet=True)
+    monkeypatch.undo()
+    assert write_dataset(*arguments, resume=True, workers=1, quiet=True)["files"] == 1
+
+
 def test_files_of_others_are_left_alone(folder: Path, tmp_path: Path) -> None:
     """The published files, which have no manifest, in the folder given by mistake."""
     other = tmp_path / "trainingset" / "TRAIN_O.hdf5"

@@ -318,7 +318,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same(tmp_path: Path) -> None:
     local = Store(None, {}, SHAPE, len(blocks))
     run_blocks(slow, image, local, blocks)
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         store = Store(tmp_path / "work", {}, SHAPE, len(blocks))
         victim = next(iter(cluster.workers.values()))

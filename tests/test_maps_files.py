@@ -198,7 +198,7 @@ def test_a_cluster_that_loses_workers_maps_and_quantifies_as_this_process_does(
     assert any("axis of every pixel" in note for note in local[0].notes)
     monkeypatch.setattr(Store, "put", kills)
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         nannies = list(cluster.workers.values())
         for call, here, killed in zip(work, local, (nannies[:1], nannies), strict=True):

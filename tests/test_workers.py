@@ -56,7 +56,7 @@ def test_a_cluster_without_workers_is_one_sentence(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("coreloss.cluster.WAIT_S", 0.5)
     with (
         distributed.LocalCluster(
-            n_workers=0, processes=False, dashboard_address=None, silence_logs=50
+            n_workers=0, processes=False, dashboard_address=":0", silence_logs=50
         ) as cluster,
         pytest.raises(OSError, match="has no workers; start some with 'dask worker"),
     ):
@@ -72,7 +72,7 @@ def test_a_scheduler_that_goes_away_is_one_sentence(monkeypatch: pytest.MonkeyPa
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr("coreloss.cluster.WAIT_S", 5.0)
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
     ) as cluster:
         results = workers.finished(
             waits, [(0.0,), *[(0.2,)] * 40], [1] * 41, scheduler=cluster.scheduler_address

@@ -29,6 +29,8 @@ _CURVE = 3
 # χ² per channel up to which one curve with a step describes both sides
 _FITS = 1.8
 _MODEL_ERROR = 0.003
+# some rows at once, as many as a processor's cache holds
+_ROWS = 64
 
 
 def gain_step(counts: NDArray, axis: EnergyAxis) -> tuple[int, float] | None:
@@ -43,47 +45,52 @@ def gain_step(counts: NDArray, axis: EnergyAxis) -> tuple[int, float] | None:
     -------
     (int, float) or None where there is no such step.
     """
-    y = np.asarray(counts, dtype=float)[None]
-    for _, log_y, sigma, place in _suspects(y, axis):
-        return _confirmed(log_y, sigma, place)
-    return None
+    steps = list(_steps(np.asarray(counts, dtype=float)[None], axis))
+    return steps[0][1:] if steps else None
 
 
-def _suspects(y: Floats, axis: EnergyAxis) -> Iterator[tuple[int, Floats, Floats, int]]:
-    """Of records (n, n_energy) those with one jump that may be a step of gain.
-
-    For each: its row, its log counts and their standard deviations, (n_energy,), and the channel.
-    """
+def _steps(y: Floats, axis: EnergyAxis) -> Iterator[tuple[int, int, float]]:
+    """Of records (n, n_energy) those with a step: row, channel and ratio."""
     if axis.dispersion > _WIDEST_EV or axis.size < 2 * _FEWEST:
         return
-    # all at once; a minimum of NaN is not above zero
-    rows = np.flatnonzero((y.min(axis=1) > 0) & np.isfinite(y.max(axis=1)))
-    log_y = np.log(y[rows])
-    sigma = np.hypot(_local_noise(log_y), _MODEL_ERROR)
-    jump = np.diff(log_y, axis=1)
-    # the slope of the background is no step
-    jump = np.abs(jump - np.median(jump, axis=1, keepdims=True))
-    weight = jump / np.hypot(sigma[:, 1:], sigma[:, :-1])
-    weight[:, : _FEWEST - 1] = 0.0
-    weight[:, -_FEWEST + 1 :] = 0.0
-    place = np.argmax(weight, axis=1)
-    for i, (at, row) in enumerate(zip(place, rows, strict=True)):
-        if weight[i, at] >= _LEAST_SIGMA and jump[i, at] >= _LEAST_RATIO:
-            yield int(row), log_y[i], sigma[i], int(at) + 1
+    for begin in range(0, len(y), _ROWS):
+        part = y[begin : begin + _ROWS]
+        # a minimum of NaN is not above zero
+        rows = np.flatnonzero((part.min(axis=1) > 0) & np.isfinite(part.max(axis=1)))
+        log_y = np.log(part[rows])
+        sigma = np.hypot(_local_noise(log_y), _MODEL_ERROR)
+        jump = np.diff(log_y, axis=1)
+        # the slope of the background is no step
+        jump = np.abs(jump - np.median(jump, axis=1, keepdims=True))
+        weight = jump / np.hypot(sigma[:, 1:], sigma[:, :-1])
+        weight[:, : _FEWEST - 1] = 0.0
+        weight[:, -_FEWEST + 1 :] = 0.0
+        place = np.argmax(weight, axis=1)
+        every = np.arange(len(rows))
+        suspect = (weight[every, place] >= _LEAST_SIGMA) & (jump[every, place] >= _LEAST_RATIO)
+        rows, place = rows[suspect], place[suspect] + 1
+        fits, ratio = _fitted(log_y[suspect], sigma[suspect], place)
+        for k in np.flatnonzero(fits):
+            yield begin + int(rows[k]), int(place[k]), float(ratio[k])
 
 
-def _confirmed(log_y: Floats, sigma: Floats, place: int) -> tuple[int, float] | None:
-    """The step at a channel and its ratio, where one curve with a step describes both sides."""
-    part = slice(max(0, place - _REACH), min(log_y.size, place + _REACH))
-    x = np.linspace(-1.0, 1.0, part.stop - part.start)
-    step = (np.arange(part.start, part.stop) >= place).astype(float)
-    design = np.stack([*(x**k for k in range(_CURVE)), step], axis=1) / sigma[part, None]
-    answer, *_ = np.linalg.lstsq(design, log_y[part] / sigma[part], rcond=None)
-    rest = log_y[part] / sigma[part] - design @ answer
-    near = np.abs(rest[place - part.start - 2 : place - part.start + 2])
-    if (rest @ rest) / (rest.size - _CURVE - 1) > _FITS or near.max() > 4.0:
-        return None
-    return place, float(np.exp(answer[-1]))
+def _fitted(
+    log_y: Floats, sigma: Floats, place: NDArray[np.intp]
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Whether one curve with a step describes both sides of a channel, and its ratio, (n,)."""
+    beside = np.arange(-_REACH, _REACH)
+    at = place[:, None] + beside
+    inside = (at >= 0) & (at < log_y.shape[1])
+    at = np.where(inside, at, place[:, None])
+    weight = inside / np.take_along_axis(sigma, at, axis=1)
+    shapes = np.stack([*((beside / _REACH) ** k for k in range(_CURVE)), beside >= 0], axis=1)
+    design = weight[:, :, None] * shapes
+    target = (weight * np.take_along_axis(log_y, at, axis=1))[:, :, None]
+    answer = np.linalg.solve(design.mT @ design, design.mT @ target)
+    rest = (target - design @ answer)[:, :, 0]
+    misfit = (rest**2).sum(axis=1) / (inside.sum(axis=1) - _CURVE - 1)
+    near = np.abs(rest[:, _REACH - 2 : _REACH + 2]).max(axis=1)
+    return (misfit <= _FITS) & (near <= 4.0), np.exp(answer[:, -1, 0])
 
 
 def _local_noise(log_y: Floats) -> Floats:
@@ -102,8 +109,8 @@ def _local_noise(log_y: Floats) -> Floats:
     # straight lines between the middles of the parts
     place = np.clip((np.arange(channels) + 0.5) / size - 0.5, 0, number - 1)
     low = np.minimum(place.astype(int), max(number - 2, 0))
-    high = np.minimum(low + 1, number - 1)
-    return np.asarray(level[:, low] + (place - low) * (level[:, high] - level[:, low]))
+    rise = np.diff(level, axis=1, append=level[:, -1:])
+    return np.asarray(level.take(low, axis=1) + (place - low) * rise.take(low, axis=1))
 
 
 def without_gain_steps(
@@ -121,11 +128,7 @@ def without_gain_steps(
     """
     y = np.asarray(counts, dtype=float)
     out, notes = counts, {}
-    for row, log_y, sigma, suspect in _suspects(y, axis):
-        found = _confirmed(log_y, sigma, suspect)
-        if found is None:
-            continue
-        place, ratio = found
+    for row, place, ratio in _steps(y, axis):
         energy = axis.energies[place] - 0.5 * axis.dispersion
         if ratio > 1.0:
             notes[row] = (

@@ -119,6 +119,12 @@ def load(
         spectra = _text(file, signal, energies)
     elif plugins_for(ext) and ext not in _TEXT | _MSA:
         spectra = load_rosetta(file, ext, signal=signal, energies=energies)
+    elif ext == "raw":
+        raise ReadError(
+            file,
+            "holds bare numbers, without their size, type or axis",
+            f"give the header that belongs to it, {plain(file.stem)}.rpl",
+        )
     else:
         raise ReadError(
             file,

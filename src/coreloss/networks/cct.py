@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from coreloss.networks import register
-from coreloss.networks.layers import as_image, glorot, he
+from coreloss.networks.layers import as_image, he
 from coreloss.networks.long_convolution import LongConv
-from coreloss.networks.transformer import Transformer
+from coreloss.networks.transformer import Transformer, glorot
 
 __all__ = ["CCT"]
 
@@ -57,7 +57,7 @@ class CCT(nn.Module):
         for width in widths:
             # no padding: each convolution shortens the record by its kernel less one
             layers += [
-                LongConv(before, width, kernel),
+                LongConv(before, width, kernel, bias=False),
                 nn.ReLU(inplace=True),
                 nn.MaxPool2d((1, 2)),
             ]

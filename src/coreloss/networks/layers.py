@@ -18,7 +18,6 @@ __all__ = [
     "as_image",
     "dense",
     "dropped",
-    "glorot",
     "he",
     "same_conv",
 ]
@@ -44,14 +43,6 @@ def he(network: nn.Module) -> None:
             nn.init.trunc_normal_(layer.weight, std=spread, a=-2 * spread, b=2 * spread)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-
-
-def glorot(network: nn.Module) -> None:
-    """Random first weights of dense layers by Glorot & Bengio 2010, uniform; no biases."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
 
 
 def as_image(x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from coreloss.networks.layers import REDUCTIONS, Dropout, Reduction, dropped
 
-__all__ = ["Transformer"]
+__all__ = ["Transformer", "glorot"]
 
 
 # on a CPU, plain products are faster than the fused kernel in these (a training step of ViT or
@@ -48,12 +49,40 @@ class _Attention(nn.Module):
         # one spectrum at a time: all its weights stay in a core's cache
         return self.outwards(torch.cat([self._mixed(one, _plain, dropout) for one in x.split(1)]))
 
+    def first_weights(self) -> None:
+        """Uniform first weights within the limits of Keras's attention."""
+        width, units = self.outwards.out_features, self.outwards.in_features
+        size = units // self.heads
+        for layer, inputs, outputs in (
+            (self.inwards, self.heads * width, size * width),
+            (self.outwards, units, self.heads * width),
+        ):
+            limit = math.sqrt(6.0 / (inputs + outputs))
+            nn.init.uniform_(layer.weight, -limit, limit)
+
     def _mixed(self, x: Tensor, attention: Callable[..., Tensor], dropout: float) -> Tensor:
         n, places, _ = x.shape
         parts = x.view(n, places, 3, self.heads, self.head_size)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         mixed = attention(query, key, value, dropout_p=dropout)
         return mixed.transpose(1, 2).reshape(n, places, -1)
+
+
+def glorot(network: nn.Module) -> None:
+    """Random first weights of a transformer by Glorot & Bengio 2010, uniform; no biases.
+
+    As in the public code of Annys et al.: Keras counts the units of attention's weights, which
+    have three axes there, as those of a convolution, so that they begin smaller.
+    """
+    for layer in network.modules():
+        # patches are a dense layer, written as a convolution with one output each
+        if isinstance(layer, (nn.Linear, nn.Conv1d)):
+            nn.init.xavier_uniform_(layer.weight.flatten(1))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    for layer in network.modules():
+        if isinstance(layer, _Attention):
+            layer.first_weights()
 
 
 class _Block(nn.Module):
@@ -117,7 +146,9 @@ class Transformer(nn.Module):
             raise ValueError(
                 f"reduction is {reduction!r}; choose one of {', '.join(REDUCTIONS)}, token"
             )
-        self.place = nn.Parameter(0.05 * torch.randn(1, places, width))
+        token = reduction == "token"
+        # as small as in the public code of Annys et al.: faint counts are smaller still
+        self.place = nn.Parameter(torch.empty(1, places + token, width).uniform_(-0.05, 0.05))
         self.blocks = nn.Sequential(
             *(
                 _Block(width, heads, head_size, hidden, dropout, attention_dropout)
@@ -125,13 +156,12 @@ class Transformer(nn.Module):
             )
         )
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.token = nn.Parameter(0.05 * torch.randn(1, 1, width)) if reduction == "token" else None
-        self.reduce = None if reduction == "token" else Reduction(reduction, places, width)
+        self.token = nn.Parameter(torch.zeros(1, 1, width)) if token else None
+        self.reduce = None if token else Reduction(reduction, places, width)
         self.size = width if self.reduce is None else self.reduce.size
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.place
         if self.token is not None:
             x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1)
-        x = self.norm(self.blocks(x))
+        x = self.norm(self.blocks(x + self.place))
         return x[:, 0] if self.reduce is None else self.reduce(x)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from coreloss.networks import register
-from coreloss.networks.layers import Dropout, glorot
-from coreloss.networks.transformer import Transformer
+from coreloss.networks.layers import Dropout
+from coreloss.networks.transformer import Transformer, glorot
 
 __all__ = ["ViT"]
 

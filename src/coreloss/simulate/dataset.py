@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coreloss import __version__
 from coreloss.edges import ELEMENTS
 from coreloss.grid import ANNYS_GRID, over_maximum, rebin
 from coreloss.simulate.batch import SimulatedBatch
@@ -336,7 +337,8 @@ def write_dataset(
         If the folder holds a data set and ``resume`` is false, or files that no manifest
         lists, as the published ones are.
     ValueError
-        If it holds another one, or the recipe has no spectra of an element.
+        If it holds another one, or the rest of it would be made by another version of coreloss
+        than what is there, or the recipe has no spectra of an element.
     """
     from coreloss.simulate.workers import Progress, finished
 
@@ -359,6 +361,12 @@ def write_dataset(
             missing.append(job)
         progress.add(files.get(_name(*job), {}).get("spectra", 0))
     progress.end()
+    began = manifest.get("version", __version__)
+    if missing and files and began != __version__:
+        raise ValueError(
+            f"{target}: was begun by coreloss {began}, and {__version__} may simulate otherwise; "
+            f"complete it with coreloss {began}, or choose another folder"
+        )
     made = {"files": 0, "spectra": 0}
     arguments = [(recipe, plan, split, symbol) for split, symbol in missing]
     counts = [getattr(plan, split) for split, _ in missing]
@@ -394,7 +402,7 @@ def _manifest(folder: Path, identity: dict[str, Any], resume: bool) -> dict[str,
                     f"{folder}: holds {other.name}, which no {_MANIFEST} lists; choose another "
                     "folder"
                 )
-        return {"format": 1, **identity, "files": {}}
+        return {"format": 1, "version": __version__, **identity, "files": {}}
     if not resume:
         raise FileExistsError(f"{folder}: holds a data set; give --resume to complete it")
     try:
