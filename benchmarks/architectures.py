@@ -111,6 +111,9 @@ def trained(network: str, options: argparse.Namespace) -> Path | None:
         return None
     if network == "ensemble":
         return ensemble_of(needed, folder)
+    if network == "compact-distilled":
+        ensemble = ensemble_of(needed[1:], options.out / "ensemble")
+        folder /= ensemble.name  # another teacher, another pupil
     budget = options.short.get(network, options.spectra)
     done, last = 0, latest(folder)
     for bundle in folder.glob("cycle-*/bundle"):
@@ -129,10 +132,9 @@ def trained(network: str, options: argparse.Namespace) -> Path | None:
         start = latest(needed[0]) / "bundle"
     text = recipe_text(network, budget - done, not options.fp32, number)
     if network == "compact-distilled":
-        teacher = ensemble_of(needed[1:], options.out / "ensemble") / "bundle"
-        text += f'\n[distillation]\nteacher = "{teacher.as_posix()}"\n'
+        text += f'\n[distillation]\nteacher = "{(ensemble / "bundle").as_posix()}"\n'
     if not recipe.is_file():  # one that is begun keeps its own
-        cycle.mkdir(parents=True)
+        cycle.mkdir(parents=True, exist_ok=True)
         recipe.write_text(text)
     outcome = train(
         recipe,
@@ -222,11 +224,14 @@ def main() -> None:
     options.short = dict(options.short)
     keep_freed_memory()
     found: dict[str, dict] = {}
+    rates: dict[str, float] = {}
     for name in (*options.networks, "default"):
         folder = options.out / name if name == "default" else trained(name, options)
         if folder is None:
             continue
         bundle = load_model(name if name == "default" else folder / "bundle")
+        if (recipe := folder / "recipe.toml").is_file():
+            rates[name] = load_training_recipe(recipe).schedule.learning_rate
         kept = folder / f"scores-{bundle.version}-{options.test}.json"
         kept.parent.mkdir(exist_ok=True)
         if not kept.is_file():
@@ -278,7 +283,8 @@ def main() -> None:
         "Real: carbon not counted, the model's own threshold. Speed: ONNX Runtime in single "
         "precision, from counts to probabilities. "
         "Attention was trained without dropout; learning rates fall to zero, and begin "
-        "again where a smaller budget was made larger."
+        "again where a smaller budget was made larger; they begin, in the last cycle, at "
+        f"{', '.join(f'{rate:g} ({name})' for name, rate in rates.items())}."
     )
     short = [f"{name}={spectra}" for name, spectra in options.short.items()]
     command = [

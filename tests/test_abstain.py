@@ -10,7 +10,7 @@ import pytest
 import coreloss
 from coreloss.energy import EnergyAxis
 from coreloss.identification.abstain import reason_to_abstain, surely_judged
-from coreloss.identification.gain_steps import gain_step, without_gain_steps
+from coreloss.identification.gain_steps import gain_steps, without_gain_steps
 
 
 def undone(counts: np.ndarray, axis: EnergyAxis) -> tuple[np.ndarray, str]:
@@ -107,7 +107,8 @@ def test_a_step_of_gain_is_undone_and_an_edge_is_not() -> None:
     plain = rng.poisson(smooth).astype(float)
     joined = plain.copy()
     joined[120:] *= 0.8
-    place, ratio = gain_step(joined, axis)
+    ((row, place, ratio),) = gain_steps(joined[None], axis)
+    assert row == 0
     assert place == 120
     assert ratio == pytest.approx(0.8, rel=0.01)
     level, note = undone(joined, axis)
@@ -121,7 +122,7 @@ def test_a_step_of_gain_is_undone_and_an_edge_is_not() -> None:
     rise = 1.0 / (1.0 + np.exp(-(axis.energies - 532.0) / 0.8))
     edge = rng.poisson(smooth * (1.0 + 0.3 * rise * (axis.energies / 532.0) ** -2))
     for counts in (plain, edge):
-        assert gain_step(counts, axis) is None
+        assert not list(gain_steps(counts[None], axis))
         assert undone(counts, axis)[1] == ""
 
 
@@ -141,7 +142,7 @@ def test_real_records_are_all_judged(real_folder: Path) -> None:
         good = np.isfinite(spectra.counts)
         counts = np.interp(np.arange(good.size), np.flatnonzero(good), spectra.counts[good])
         assert reason_to_abstain(counts, spectra.axis) == "", entry["id"]
-        assert gain_step(counts, spectra.axis) is None, entry["id"]
+        assert not list(gain_steps(counts[None], spectra.axis)), entry["id"]
 
 
 def test_steps_of_gain_are_found_in_a_batch_as_one_by_one() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coreloss.energy import EnergyAxis
 
-__all__ = ["gain_step", "without_gain_steps"]
+__all__ = ["gain_steps", "without_gain_steps"]
 
 Floats = NDArray[np.float64]
 
@@ -33,24 +33,11 @@ _MODEL_ERROR = 0.003
 _ROWS = 64
 
 
-def gain_step(counts: NDArray, axis: EnergyAxis) -> tuple[int, float] | None:
-    """The channel from which on a record is multiplied by another gain, and the ratio.
+def gain_steps(y: Floats, axis: EnergyAxis) -> Iterator[tuple[int, int, float]]:
+    """Of records (n, n_energy) those with a step of gain.
 
-    Parameters
-    ----------
-    counts : ndarray, (n_energy,), finite
-    axis : EnergyAxis
-
-    Returns
-    -------
-    (int, float) or None where there is no such step.
+    For each its row, the channel from which on it is multiplied by another gain, and the ratio.
     """
-    steps = list(_steps(np.asarray(counts, dtype=float)[None], axis))
-    return steps[0][1:] if steps else None
-
-
-def _steps(y: Floats, axis: EnergyAxis) -> Iterator[tuple[int, int, float]]:
-    """Of records (n, n_energy) those with a step: row, channel and ratio."""
     if axis.dispersion > _WIDEST_EV or axis.size < 2 * _FEWEST:
         return
     for begin in range(0, len(y), _ROWS):
@@ -128,7 +115,7 @@ def without_gain_steps(
     """
     y = np.asarray(counts, dtype=float)
     out, notes = counts, {}
-    for row, place, ratio in _steps(y, axis):
+    for row, place, ratio in gain_steps(y, axis):
         energy = axis.energies[place] - 0.5 * axis.dispersion
         if ratio > 1.0:
             notes[row] = (
