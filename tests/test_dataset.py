@@ -52,6 +52,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.hdf5")}
 
 
+def differences(mine: np.ndarray, other: np.ndarray) -> str:
+    """Where two data sets differ, and what they hold there."""
+    if mine.shape != other.shape or mine.dtype != other.dtype:
+        return f"{mine.shape} {mine.dtype} and {other.shape} {other.dtype}"
+    at = np.argwhere(mine != other)
+    told = [f"{place}: {mine[tuple(place)]!r}, {other[tuple(place)]!r}" for place in at[:5]]
+    return f"{len(at)} of {mine.size} differ; {'; '.join(told)}"
+
+
 def assert_same(ours: Path, theirs: Path, names: Iterable[str]) -> None:
     """Every data set of these files is the same, number by number.
 
@@ -65,7 +74,7 @@ def assert_same(ours: Path, theirs: Path, names: Iterable[str]) -> None:
                 if key == "snr":
                     np.testing.assert_allclose(mine, other, rtol=1e-6)
                 else:
-                    assert mine.tobytes() == other.tobytes(), (name, key)
+                    assert mine.tobytes() == other.tobytes(), (name, key, differences(mine, other))
 
 
 def test_published_structure(folder: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -256,12 +257,19 @@ def test_resuming_with_another_simulator_or_network_is_noticed(
     recipe: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
+
+    def simulated_by_another() -> None:
+        state = checkpoint.latest(run) / "state.json"
+        state.write_text(json.dumps({**json.loads(state.read_text()), "simulator": "another"}))
+
     train(recipe, run, threads=1, quiet=True, max_minutes=0.0)
-    newest = checkpoint.latest(run)
-    state = json.loads((newest / "state.json").read_text())
-    (newest / "state.json").write_text(json.dumps({**state, "simulator": "another"}))
+    simulated_by_another()
     with pytest.warns(UserWarning, match="the simulator gives other spectra now"):
-        train(recipe, run, threads=1, quiet=True, resume=True, max_minutes=0.0)
+        train(recipe, run, threads=1, quiet=True, resume=True)
+    simulated_by_another()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a finished run sees no more spectra
+        train(recipe, run, threads=1, quiet=True, resume=True)
     newest = checkpoint.latest(run)
     save_file({"stem": torch.zeros(1)}, newest / "network.safetensors")
     with pytest.raises(ValueError, match="weights of another network"):

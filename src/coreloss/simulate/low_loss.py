@@ -40,7 +40,9 @@ def low_loss(
         single += np.where(total > 0, weight * drude / np.maximum(total, 1e-12), 0.0)
     single /= np.maximum(single.sum(axis=1, keepdims=True), 1e-12)
 
-    # all orders at once: exp(t/λ (ŝ - 1)) is the Poisson sum in Fourier space
+    # All orders at once: exp(t/λ (ŝ - 1)) is the Poisson sum in Fourier space. Products of complex
+    # numbers by a function: of two that are written with *, NumPy keeps the result in the place of
+    # either, whichever nobody else holds (a profiler may), and a·b rounds otherwise than b·a.
     length = _LOSS + GAIN_CHANNELS
     axis = np.arange(length, dtype=np.float32)[None, :] - GAIN_CHANNELS
     sigma = np.maximum(draws.zero_loss_fwhm_ev, 0.3).astype(np.float32)[:, None] / 2.3548
@@ -59,9 +61,10 @@ def low_loss(
     tails[:, GAIN_CHANNELS] = 1.0 - share[:, 0]
     size = 512
     spectrum = np.fft.rfft(single, n=size, axis=1)
-    shape = np.fft.rfft(core, n=size, axis=1) * np.fft.rfft(tails, n=size, axis=1)
+    shape = np.multiply(np.fft.rfft(core, n=size, axis=1), np.fft.rfft(tails, n=size, axis=1))
     thickness = draws.thickness.astype(np.float32)[:, None]
-    response = np.fft.irfft(shape * np.exp(thickness * (spectrum - 1.0)), n=size, axis=1)
+    shape = np.multiply(shape, np.exp(thickness * (spectrum - 1.0)))
+    response = np.fft.irfft(shape, n=size, axis=1)
     # both kernels start GAIN_CHANNELS channels early, so the product does 2 · GAIN_CHANNELS
     response = response[:, GAIN_CHANNELS : GAIN_CHANNELS + length]
     return np.asarray(response, dtype=np.float32)
@@ -88,5 +91,5 @@ def convolve(xp: Any, spectra: Any, response: Any) -> Any:
     blank = xp.zeros((n, n_grid - response.shape[1]), dtype=spectra.dtype, device=device)
     # zero loss to channel 0, gain side to the end
     kernel = xp.concat([response[:, GAIN_CHANNELS:], blank, response[:, :GAIN_CHANNELS]], axis=1)
-    product = xp.fft.rfft(spectra, axis=1) * xp.fft.rfft(kernel, axis=1)
+    product = xp.multiply(xp.fft.rfft(spectra, axis=1), xp.fft.rfft(kernel, axis=1))
     return xp.fft.irfft(product, n=n_grid, axis=1)

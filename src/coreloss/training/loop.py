@@ -341,7 +341,7 @@ class _Run:
         self.scores = state["scores"]
         self.validated = state.get("validated", -1)
         self.start = state.get("start", {})
-        if state.get("simulator", self.simulator) != self.simulator:
+        if state.get("simulator", self.simulator) != self.simulator and not self._finished():
             warnings.warn(
                 f"{self.folder}: the simulator gives other spectra now than at the last "
                 "checkpoint (another version or device), so the outcome is not that of one run",
