@@ -13,6 +13,9 @@ from coreloss.simulate.recipe import SimulationRecipe
 
 __all__ = ["GAIN_CHANNELS", "convolve", "low_loss"]
 
+# Complex numbers are multiplied by a function here: of a * b, NumPy puts the result in the place of
+# either temporary, whichever nobody else holds (a profiler may), and b·a rounds otherwise than a·b.
+
 _LOSS = 192  # channels of energy loss; the fourth plasmon of 30 eV is at 120 eV
 GAIN_CHANNELS = 48  # channels below zero loss, for the tails of the zero-loss peak
 
@@ -40,9 +43,7 @@ def low_loss(
         single += np.where(total > 0, weight * drude / np.maximum(total, 1e-12), 0.0)
     single /= np.maximum(single.sum(axis=1, keepdims=True), 1e-12)
 
-    # All orders at once: exp(t/λ (ŝ - 1)) is the Poisson sum in Fourier space. Products of complex
-    # numbers by a function: of two that are written with *, NumPy keeps the result in the place of
-    # either, whichever nobody else holds (a profiler may), and a·b rounds otherwise than b·a.
+    # all orders at once: exp(t/λ (ŝ - 1)) is the Poisson sum in Fourier space
     length = _LOSS + GAIN_CHANNELS
     axis = np.arange(length, dtype=np.float32)[None, :] - GAIN_CHANNELS
     sigma = np.maximum(draws.zero_loss_fwhm_ev, 0.3).astype(np.float32)[:, None] / 2.3548
