@@ -173,6 +173,37 @@ def test_given_energies_replace_those_of_a_pair(make, tmp_path: Path, oxygen) ->
         np.testing.assert_array_equal(np.atleast_2d(spectra.counts)[-1], oxygen[1])
 
 
+def test_of_several_arrays_it_is_said_which_was_taken(tmp_path: Path, oxygen) -> None:
+    """A low loss lies beside, each with energies of its own."""
+    energy, counts = oxygen
+    low = {"energy_ll": energy - 430.0, "counts_ll": 2.0 * counts}
+    np.savez(tmp_path / "a.npz", energy=energy, counts=counts, beam_kev=200.0, **low)
+    spectra = coreloss.load(tmp_path / "a.npz")
+    assert spectra.axis.offset == energy[0]
+    assert spectra.notes == ("array 'counts' was taken; beside it: energy_ll, counts_ll",)
+    asked = coreloss.load(tmp_path / "a.npz", signal="counts_ll")
+    assert asked.axis.offset == 0.0
+    np.testing.assert_array_equal(asked.counts, low["counts_ll"])
+    assert asked.notes == ()
+    np.savez(tmp_path / "b.npz", energy=energy, first=counts, hl_energy=energy + 5.0, hl=counts)
+    for name, offset in (("first", 430.0), ("hl", 435.0)):
+        assert coreloss.load(tmp_path / "b.npz", signal=name).axis.offset == offset
+
+
+def test_spectra_in_lines_below_their_energies(tmp_path: Path, oxygen) -> None:
+    energy, counts = oxygen
+    lines = [energy, counts, 2 * counts, counts]
+    np.savetxt(tmp_path / "a.csv", lines, delimiter=",")
+    for signal, times in ((None, 1), (1, 2)):
+        spectra = coreloss.load(tmp_path / "a.csv", signal=signal)
+        assert spectra.axis.offset == energy[0]
+        np.testing.assert_array_equal(spectra.counts, times * counts)
+        assert "its lines were taken as columns" in " ".join(spectra.notes)
+    # energies that go down the first column stay there, whatever its first line holds
+    np.savetxt(tmp_path / "b.csv", np.transpose([energy, *[energy + k for k in range(1, 9)]]))
+    assert coreloss.load(tmp_path / "b.csv").axis.offset == energy[0]
+
+
 def test_rounded_energies_are_taken_as_files_are(step_bundle: Path, oxygen) -> None:
     """Every fourth of an electronvolt with one digit after the point."""
     fine = 430.0 + 0.25 * np.arange(1196)

@@ -19,6 +19,7 @@ from coreloss.identification import (
     list_models,
     load_model,
 )
+from coreloss.identification.candidates import CandidateSet
 from coreloss.identification.result import covers
 
 
@@ -228,6 +229,53 @@ def test_channels_never_recorded_are_not_judged(step_bundle: Path, oxygen) -> No
     assert beside[1].probabilities == pytest.approx(alone.probabilities, abs=1e-6)
     assert beside[1].not_judged == alone.not_judged
     assert "O" in beside[0].found
+
+
+@pytest.mark.parametrize("wide", [3, 30])
+def test_an_edge_in_a_gap_is_not_judged(step_bundle: Path, oxygen, wide: int) -> None:
+    energy, counts = oxygen
+    gap = np.where(np.abs(energy - 532.0) < 0.5 * wide, np.nan, counts)
+    result, whole = coreloss.identify(np.stack([gap, counts]), energy, model=step_bundle)
+    assert "O" in whole.found
+    told = [note for note in result.notes if "edges there are not judged" in note]
+    if wide < 6:  # a few dead channels hide no edge
+        assert "O" in result.found
+        assert result.edges("O")[0]["covered"]
+        assert not told
+    else:
+        assert "O" in result.not_judged
+        assert not result.edges("O")[0]["covered"]
+        assert "518 to 546 eV" in told[0]
+        # Sb has its M4,5 edge there, and lesser ones elsewhere: a step at the gap is none of them
+        assert "Sb" in result.not_judged
+    assert set(result.not_judged) >= set(whole.not_judged)
+    assert "V" in result.judged  # its L3 edge lies before the gap
+
+
+def test_what_rises_slowly_must_be_recorded_farther_behind() -> None:
+    axis = coreloss.EnergyAxis(400.5, 1.0, 400)
+    iodine = next(e for e in edges_of("I") if e.shape == "delayed" and e.major)
+    oxygen = edges_of("O")[0]
+    for edge, reach in ((iodine, 20.0), (oxygen, 3.0)):
+        gaps = [((edge.onset_ev + reach + off, edge.onset_ev + 60.0),) for off in (-1.0, 1.0)]
+        assert [covers(axis, edge, gap) for gap in gaps] == [False, True]
+
+
+@pytest.mark.parametrize(("start", "named"), [(-40.0, False), (21.0, True)])
+def test_beside_a_zero_loss_peak_no_rival_is_named(
+    start: float, named: bool, step_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plasmons make steps where light elements and M shells have their edges."""
+    rivals = (CandidateSet(("Ti", "Fe"), (0.6, 0.4), 0.9),)
+    place = "coreloss.identification.predict"
+    monkeypatch.setattr(f"{place}.rival_groups", lambda *_: [["Ti", "Fe"]])
+    monkeypatch.setattr(f"{place}.likeliest_readings", lambda *_: rivals)
+    axis = coreloss.EnergyAxis(start, 1.0, 340)
+    energy = axis.energies
+    counts = 1e6 * np.exp(-0.5 * energy**2) + 1e4 * np.exp(-0.02 * np.abs(energy))
+    result = coreloss.identify(counts, axis, model=step_bundle)
+    assert not result.abstained
+    assert ("Ti" in result.found) is named
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, np.nan])

@@ -193,10 +193,21 @@ def test_an_uneven_axis_is_resampled_with_counts_per_ev_kept(tmp_path):
 def test_a_gap_in_the_axis_is_not_measured(tmp_path):
     keep = (ENERGIES < 430) | (ENERGIES > 445)
     spectra = load(write(tmp_path / "a.txt", rows(ENERGIES[keep], COUNTS[keep])))
-    inside = (spectra.axis.energies > 433) & (spectra.axis.energies < 442)
-    outside = (spectra.axis.energies < 428) | (spectra.axis.energies > 447)
+    inside = (spectra.axis.energies > 429.5) & (spectra.axis.energies < 445.5)
     assert np.all(np.isnan(spectra.counts[inside]))
-    assert np.all(np.isfinite(spectra.counts[outside][:-1]))
+    np.testing.assert_allclose(spectra.axis.energies[~inside], ENERGIES[keep])
+    # those beside the gap count what they did
+    np.testing.assert_allclose(spectra.counts[~inside], COUNTS[keep])
+
+
+@pytest.mark.parametrize("lone", [380.0, 700.0])
+def test_a_channel_by_itself_is_as_wide_as_the_others(tmp_path, lone):
+    energies = np.sort(np.append(ENERGIES, lone))
+    counts = np.append(COUNTS, 7.0)[np.argsort(np.append(ENERGIES, lone))]
+    spectra = load(write(tmp_path / "a.txt", rows(energies, counts)))
+    known = np.isfinite(spectra.counts)
+    np.testing.assert_allclose(spectra.axis.energies[known], energies)
+    np.testing.assert_allclose(spectra.counts[known], counts)
 
 
 def test_missing_and_odd_values_are_kept_and_counted(tmp_path):

@@ -23,7 +23,7 @@ from coreloss.cli import main
 from coreloss.energy import Spectra
 from coreloss.identification import identify_spectra
 from coreloss.maps import element_maps, open_image, quantify
-from coreloss.maps.blocks import Progress, Store, run_blocks
+from coreloss.maps.blocks import Progress, Store, check_unfinished, run_blocks
 from coreloss.maps.coherence import morans_z
 from coreloss.maps.output import check_folder
 from coreloss.maps.source import Block
@@ -271,8 +271,6 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     assert again.get("_block").sum() == image.number
     with pytest.raises(ValueError, match="unfinished run of another file"):
         Store(tmp_path / "work", {"a": 2}, SHAPE, len(blocks))
-    again.remove()
-    assert not (tmp_path / "work").exists()
 
 
 def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -428,10 +426,40 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("x")
-    with pytest.raises(ValueError, match="no folder of results"):
+    (mine / "summary.json").write_text('{"coreloss": "1.0"}')
+    with pytest.raises(ValueError, match=r"no folder of results alone \(thesis.txt\)"):
         check_folder(mine, force=True)
+    (mine / "thesis.txt").unlink()
+    assert check_folder(mine, force=True) == mine
     with pytest.raises(ValueError, match="hspy, zspy"):
         check_folder(tmp_path / "new", force=False, kind="tif")
+
+
+def test_what_is_not_of_an_unfinished_run_stays(tmp_path: Path) -> None:
+    place = tmp_path / "out.partial"
+    check_unfinished(place)
+    Store(place / "fit", {}, (2,), 1).put(0, Block(((0, 2),)), {"a": np.zeros(2)})
+    check_unfinished(place)
+    (place / "raw.npy").write_text("x")
+    with pytest.raises(ValueError, match=r"raw\.npy is none of them"):
+        check_unfinished(place)
+
+
+def test_forced_results_leave_the_measurement_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = tmp_path / "out" / "spectrum.csv"
+    raw.parent.mkdir()
+    raw.write_text("1,2")
+    assert main(["map", str(raw), "--out", str(raw.parent), "--force"]) == 2
+    assert "lies in the folder of the results" in capsys.readouterr().err
+    other = tmp_path / "kept.partial"
+    other.mkdir()
+    (other / "diary.txt").write_text("x")
+    assert main(["map", str(raw), "--out", str(tmp_path / "kept"), "--force"]) == 2
+    assert "diary.txt is none of them" in capsys.readouterr().err
+    assert (other / "diary.txt").read_text() == "x"
+    assert raw.read_text() == "1,2"
 
 
 def test_line_scans_and_stacks_are_drawn(step_bundle: Path, tmp_path: Path) -> None:

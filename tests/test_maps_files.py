@@ -316,6 +316,32 @@ def test_infinite_counts_of_a_large_file_are_no_counts(
     assert np.isfinite(np.delete(whole, 60, axis=1)).all()
 
 
+@pytest.mark.parametrize("small", [0, 1_000_000])  # read a block at a time, and at once
+def test_unsigned_counts_that_were_declared_signed_are_mended(
+    small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coreloss.maps.source.SMALL_BYTES", small)
+
+    def written(dose: float, kind: str) -> tuple[np.ndarray, Path]:
+        counts = image_counts((4, 6), dose)
+        stored = (counts.astype(np.int64) % 2**16).astype(np.uint16).view(kind)
+        return counts, write_hspy(tmp_path / f"{dose:g}{kind}.hspy", stored, AXIS, **tem())
+
+    counts, path = written(4e4, "int16")
+    assert 2**15 < counts.max() < 2**16
+    image = open_image(path)
+    np.testing.assert_array_equal(image.read(image.blocks()[0]), counts.reshape(24, -1))
+    assert "read as unsigned" in " ".join(image.notes)
+    # those that are sound stay, and what ran over is refused
+    for dose, sound in ((1e4, "int16"), (4e4, "uint16")):
+        counts, path = written(dose, sound)
+        image = open_image(path)
+        np.testing.assert_array_equal(image.read(image.blocks()[0]), counts.reshape(24, -1))
+        assert "unsigned" not in " ".join(image.notes)
+    with pytest.raises(ReadError, match="beyond what its 16 bits hold, and jump by 65,536"):
+        open_image(written(8e4, "int16")[1])
+
+
 def test_a_large_file_of_few_channels_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,7 +125,11 @@ def said(counts: np.ndarray, network: dict[str, float]) -> Any:
     return SimpleNamespace(
         support=lambda s: supports.get(s, Support()),
         result=SimpleNamespace(
-            counts=counts, axis=WIDE, threshold=0.5, judged=frozenset(("Ba", "Co", "La"))
+            counts=counts,
+            axis=WIDE,
+            gaps=[],
+            threshold=0.5,
+            judged=frozenset(("Ba", "Co", "La")),
         ),
     )
 

@@ -168,8 +168,12 @@ def test_low_losses_that_do_not_fit_are_refused() -> None:
         quantify(image, ["O"], exposure_ratio=2.0, **MICROSCOPE)
     with pytest.raises(ValueError, match="not both"):
         quantify(image, ["O"], exposure_ratio=2.0, beam_intensity=1.0, **MICROSCOPE)
-    with pytest.raises(ValueError, match="none of the elements given"):
+    with pytest.raises(ValueError, match=r"\(B: no edge between 400 and 760 eV\)"):
         quantify(image, ["B"], **MICROSCOPE)
+    with pytest.raises(ValueError, match=r"O: no edge between 410 and 500 eV"):
+        quantify(image, ["O"], window_ev=(410.0, 500.0), **MICROSCOPE)
+    with pytest.raises(ValueError, match="cannot be moved twice, by"):
+        quantify(image, ["O"], shift_ev=1.0, axis_mode=2.0, **MICROSCOPE)
 
 
 def test_a_saturated_low_loss_is_told_and_gives_no_areal_density() -> None:

@@ -324,6 +324,14 @@ def test_exported_bundle_identifies(recipe: Path, tmp_path: Path) -> None:
         export_bundle(tmp_path / "run", tmp_path / "bundle", calibration_spectra=256)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         export_bundle(tmp_path / "nothing", tmp_path / "other")
+    # nothing but a bundle is replaced
+    for name, there in (("diary.txt", "diary.txt"), ("run/card.json", "run")):
+        mine = tmp_path / "models" / name
+        mine.parent.mkdir(parents=True)
+        mine.write_text("{}")
+        with pytest.raises(FileExistsError, match=f"no model alone .{there}"):
+            export_bundle(tmp_path / "run", tmp_path / "models", force=True)
+        mine.unlink()
     # an export that fails leaves the bundle there was, and nothing else
     with pytest.raises(ValueError, match="card_extra holds name"):
         export_bundle(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["json_text", "whole"]
+__all__ = ["foreign", "json_text", "whole"]
 
 
 def json_text(content: Any, *, indent: int | None = None) -> str:
@@ -56,3 +56,11 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise type(error)(error.errno, error.strerror, str(target)) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def foreign(folder: Path, own: Collection[str]) -> str:
+    """The first name in a folder that is none of a program's ``own``; empty where all are.
+
+    A folder that holds anything else is somebody's, and is neither replaced nor removed.
+    """
+    return min((path.name for path in folder.iterdir() if path.name not in own), default="")

@@ -29,7 +29,7 @@ from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis
 from coreloss.identification.judgement import judgement
 from coreloss.identification.positions import RESONANCE_EV
-from coreloss.identification.result import covers
+from coreloss.identification.result import Ranges, covers
 
 __all__ = [
     "CandidateSet",
@@ -83,12 +83,14 @@ class CandidateSet:
         }
 
 
-def rivals(symbols: Iterable[str], axis: EnergyAxis) -> dict[str, frozenset[str]]:
+def rivals(
+    symbols: Iterable[str], axis: EnergyAxis, gaps: Ranges = ()
+) -> dict[str, frozenset[str]]:
     """For each of some elements those others that a record on this axis may take for it.
 
     Edges count that the record covers: main ones, or any where an element has no other there.
     """
-    seen = {symbol: _shown(symbol, axis) for symbol in symbols}
+    seen = {symbol: _shown(symbol, axis, gaps) for symbol in symbols}
 
     def near(one: tuple[float, str], other: tuple[float, str]) -> bool:
         reach = max(_NEAR_EV, _NEAR_SHARE * max(one[0], other[0]))
@@ -103,9 +105,9 @@ def rivals(symbols: Iterable[str], axis: EnergyAxis) -> dict[str, frozenset[str]
 
 
 @lru_cache(maxsize=4096)
-def _shown(symbol: str, axis: EnergyAxis) -> tuple[tuple[float, str], ...]:
+def _shown(symbol: str, axis: EnergyAxis, gaps: Ranges) -> tuple[tuple[float, str], ...]:
     """Onsets [eV] and shapes of an element's edges by which it is told on an axis."""
-    covered = [edge for edge in edges_of(symbol) if covers(axis, edge)]
+    covered = [edge for edge in edges_of(symbol) if covers(axis, edge, gaps)]
     used = [edge for edge in covered if edge.major] or covered
     return tuple((edge.onset_ev, edge.shape) for edge in used)
 
@@ -204,7 +206,10 @@ def weight_ahead(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def rival_groups(
-    probabilities: Mapping[str, float], judged: frozenset[str], axis: EnergyAxis
+    probabilities: Mapping[str, float],
+    judged: frozenset[str],
+    axis: EnergyAxis,
+    gaps: Ranges = (),
 ) -> list[list[str]]:
     """Elements that are possible and rival with the most probable of their group.
 
@@ -214,7 +219,7 @@ def rival_groups(
     possible = [s for s in judged if _LEAST <= probabilities[s] < _CERTAIN]
     if len(possible) < 2:
         return []
-    table = rivals(possible, axis)
+    table = rivals(possible, axis, gaps)
     left = sorted(possible, key=lambda s: (-probabilities[s], s))
     out = []
     while left:

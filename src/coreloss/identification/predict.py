@@ -23,7 +23,7 @@ from coreloss.identification.candidates import (
 from coreloss.identification.edge_free import least_edge
 from coreloss.identification.evidence import Evidence, doubted, gather
 from coreloss.identification.gain_steps import without_gain_steps
-from coreloss.identification.result import Identification, bridged, covers
+from coreloss.identification.result import Identification, Ranges, bridged, covers_any, gaps_of
 from coreloss.identification.spikes import without_spikes
 from coreloss.io.axes import rounded_axis
 
@@ -71,7 +71,8 @@ def identify(
     threshold : float, optional
         Probability from which an element is called present; the model's own without it. With
         evidence a lower one asks for less certain edges as well (`edge_free.least_edge`), and
-        above the model's own no element is named for being the likeliest of its rivals.
+        above the model's own, and in records with their zero-loss peak, no element is named for
+        being the likeliest of its rivals.
     threads : int
         Processor threads; 0 takes all.
     axis_mode : str or float
@@ -172,7 +173,7 @@ def identify_spectra(
     probability, first, size = _judge(counts, axis, bundle, threads)
     lowest, highest = bundle.grid.boundaries[[0, -1]]
     sure = surely_judged(counts, axis)
-    judged: dict[EnergyAxis, frozenset[str]] = {}
+    judged: dict[tuple[EnergyAxis, Ranges], frozenset[str]] = {}
     results = []
     for number, (row, record, begin, length) in enumerate(
         zip(probability, counts, first, size, strict=True)
@@ -180,6 +181,7 @@ def identify_spectra(
         notes, part, whole = spectra.notes, axis, np.asarray(record, dtype=float)
         notes = (*notes, joins[number]) if number in joins else notes
         elements: frozenset[str] = frozenset()
+        gaps: Ranges = ()
         values = dict(zip(bundle.elements, map(float, row), strict=True))
         proof: Evidence | None = None
         abstained, shows_edge = "", True
@@ -189,13 +191,20 @@ def identify_spectra(
                     axis.offset + int(begin) * axis.dispersion, axis.dispersion, int(length)
                 )
                 whole = whole[begin : begin + length]
-            if part not in judged:
-                judged[part] = frozenset(
+            gaps = gaps_of(np.isfinite(whole), part)
+            if (part, gaps) not in judged:
+                judged[part, gaps] = frozenset(
                     s
                     for s in bundle.elements
-                    if any(covers(part, e) and lowest < e.onset_ev < highest for e in edges_of(s))
+                    if covers_any(
+                        [e for e in edges_of(s) if lowest < e.onset_ev < highest], part, gaps
+                    )
                 )
-            elements = judged[part]
+            elements = judged[part, gaps]
+            notes += tuple(
+                f"nothing was recorded from {start:.0f} to {end:.0f} eV; edges there are not judged"
+                for start, end in gaps
+            )
             mended = bridged(whole)
             abstained = "" if sure[number] else reason_to_abstain(mended, part)
             if abstained:
@@ -212,7 +221,10 @@ def identify_spectra(
                     proof = doubted(proof, estimate.certainty, limit)
         else:
             notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
-        groups = rival_groups(values, elements, part) if shows_edge else []
+        groups = rival_groups(values, elements, part, gaps) if shows_edge else []
+        # beside a zero-loss peak plasmons feign edges: no one is named for being the likeliest
+        likeliest = limit <= bundle.threshold and bool(groups)
+        likeliest = likeliest and zero_loss_ev(bridged(whole), part) is None
         result = Identification(
             values,
             limit,
@@ -224,7 +236,7 @@ def identify_spectra(
             estimate,
             proof,
             candidate_sets(values, groups, limit),
-            likeliest_readings(values, groups, limit) if limit <= bundle.threshold else (),
+            likeliest_readings(values, groups, limit) if likeliest else (),
             abstained,
         )
         if proof is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from coreloss.identification.candidates import CandidateSet
     from coreloss.identification.evidence import Evidence
 
-__all__ = ["Identification"]
+__all__ = ["Identification", "Ranges", "bridged", "covers", "covers_any", "gaps_of"]
+
+Ranges = tuple[tuple[float, float], ...]
+
+# behind an onset, by which a delayed edge has risen [eV]
+_DELAY_EV = 20.0
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -39,7 +45,8 @@ class Identification:
     counts : ndarray, (n_energy,)
         The spectrum that was judged, on ``axis``.
     judged : frozenset of str
-        Elements with at least one edge inside the record; of the others nothing is said.
+        Elements with at least one edge inside the record, and in none of its gaps; of the others
+        nothing is said.
     notes : tuple of str
         What was done to the record.
     axis_estimate : AxisEstimate, optional
@@ -95,11 +102,16 @@ class Identification:
         """Symbols that have no edge inside the record."""
         return tuple(s for s in self.probabilities if s not in self.judged)
 
+    @property
+    def gaps(self) -> Ranges:
+        """Wider ranges [eV] inside the record in which nothing was recorded."""
+        return gaps_of(np.isfinite(self.counts), self.axis)
+
     def edges(self, symbol: str) -> list[dict[str, Any]]:
         """The edges of an element inside the record, majors first, as plain dicts.
 
         ``covered`` tells whether the record shows the edge: some channels before its onset,
-        and some after.
+        and some after, and no gap there.
         """
         inside = [e for e in edges_of(symbol) if self.axis.start <= e.onset_ev <= self.axis.end]
         return [
@@ -108,7 +120,7 @@ class Identification:
                 "onset_ev": edge.onset_ev,
                 "major": edge.major,
                 "shape": edge.shape,
-                "covered": covers(self.axis, edge),
+                "covered": covers(self.axis, edge, self.gaps),
             }
             for edge in sorted(inside, key=lambda e: (not e.major, e.onset_ev))
         ]
@@ -236,7 +248,41 @@ def bridged(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.interp(places, places[good], counts[good]))
 
 
-def covers(axis: EnergyAxis, edge: Edge) -> bool:
-    """Whether a record shows an edge: some of it before the onset, and some after."""
-    margin = max(3.0, 2.0 * axis.dispersion)
-    return axis.start + margin <= edge.onset_ev <= axis.end - margin
+def gaps_of(recorded: NDArray[np.bool_], axis: EnergyAxis) -> Ranges:
+    """Ranges [eV] within a record that no channel (n_energy,) recorded.
+
+    Those left out are no wider than what `covers` asks for around an onset: dead channels are
+    bridged, and an edge shows nevertheless.
+    """
+    steps = np.diff(np.concatenate([[True], recorded, [True]]).astype(int))
+    return tuple(
+        (float(axis.start + first * axis.dispersion), float(axis.start + end * axis.dispersion))
+        for first, end in zip(np.nonzero(steps < 0)[0], np.nonzero(steps > 0)[0], strict=True)
+        if (end - first) * axis.dispersion > 2.0 * _margin(axis)
+    )
+
+
+def covers(axis: EnergyAxis, edge: Edge, gaps: Ranges = ()) -> bool:
+    """Whether a record shows an edge: some of it before the onset, and some after.
+
+    What rises slowly must be recorded farther behind its onset. ``gaps`` as of `gaps_of`.
+    """
+    margin = _margin(axis)
+    behind = edge.onset_ev + (margin if edge.shape in ("sharp", "white_lines") else _DELAY_EV)
+    return axis.start + margin <= edge.onset_ev <= axis.end - margin and not any(
+        start < behind and edge.onset_ev - margin < end for start, end in gaps
+    )
+
+
+def covers_any(edges: Sequence[Edge], axis: EnergyAxis, gaps: Ranges = ()) -> bool:
+    """Whether a record shows any edge of an element; its main ones where they are not beyond it.
+
+    A gap that hides these leaves steps at its ends, which lesser edges do not tell from an edge.
+    """
+    covered = [edge for edge in edges if covers(axis, edge)]
+    main = [edge for edge in covered if edge.major] or covered
+    return any(covers(axis, edge, gaps) for edge in main)
+
+
+def _margin(axis: EnergyAxis) -> float:
+    return max(3.0, 2.0 * axis.dispersion)

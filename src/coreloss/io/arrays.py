@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +21,8 @@ from coreloss.io.errors import ReadError, plain, size_text
 __all__ = ["load_npy", "load_npz", "spectra_of_arrays"]
 
 _ENERGY_NAMES = ("energy", "energies", "energy_loss", "energy_ev", "eloss", "e", "ev", "x", "axis")
+# numbers of which an array may be another spectrum
+_FEWEST = 8
 _COUNTS_NAMES = ("counts", "spectrum", "intensity", "intensities", "data", "signal", "y", "spectra")
 
 
@@ -76,9 +80,10 @@ def load_npy(
     with open(path, "rb") as handle:
         array = _read_array(path, handle, path.stat().st_size)
     if array.dtype.names:
-        axis, counts = _named(path, {name: array[name] for name in array.dtype.names}, "field")
+        fields = {name: array[name] for name in array.dtype.names}
+        axis, counts, notes = _named(path, fields, "field")
         if energies is None and axis is not None:
-            return _placed(path, counts, axis)
+            return _placed(path, counts, axis, notes)
         array = counts
     return _alone(path, array, energies)
 
@@ -119,8 +124,8 @@ def spectra_of_arrays(
 ) -> Spectra:
     """Spectra of a file's named arrays; see `coreloss.io.load`."""
     if isinstance(signal, str) and signal in arrays:
-        energy = {n: a for n, a in arrays.items() if n.lower() in _ENERGY_NAMES}
-        arrays = {**energy, "counts": arrays[signal]}
+        energy = _energy_of(signal, arrays)
+        arrays = {n: arrays[n] for n in (energy, signal) if n is not None}
     elif signal is not None:
         raise ReadError(
             path,
@@ -130,7 +135,7 @@ def spectra_of_arrays(
     if len(arrays) == 1:
         (only,) = arrays.values()
         return _alone(path, only, energies)
-    found, counts = _named(path, arrays, "array")
+    found, counts, notes = _named(path, arrays, "array", signal)
     if energies is not None:
         found = given_energies(path, energies)
     if found is None:
@@ -139,7 +144,7 @@ def spectra_of_arrays(
             f"has no energies among its arrays {plain(', '.join(arrays))}",
             "save the energy loss in eV under the name 'energy', or pass energies from Python",
         )
-    return _placed(path, counts, found)
+    return _placed(path, counts, found, notes)
 
 
 def _alone(path: Path, array: NDArray[Any], energies: ArrayLike | None) -> Spectra:
@@ -164,13 +169,29 @@ def _even(values: NDArray[Any]) -> bool:
     return bool(np.abs(values - (start + slope * index)).max() < 0.5 * abs(slope))
 
 
+def _energy_of(counts: str, arrays: Iterable[str]) -> str | None:
+    """The name of the energies of some counts: 'energy_2' of 'counts_2', else plain 'energy'."""
+    low = {name.lower(): name for name in arrays if name != counts}
+    wanted = counts.lower()
+    alike = [
+        re.sub(rf"(?<![a-z]){word}(?![a-z])", energy, wanted)
+        for word in _COUNTS_NAMES
+        for energy in _ENERGY_NAMES
+    ]
+    beside = [
+        name for energy in _ENERGY_NAMES for name in (f"{energy}_{wanted}", f"{wanted}_{energy}")
+    ]
+    return next((low[name] for name in (*alike, *beside, *_ENERGY_NAMES) if name in low), None)
+
+
 def _named(
-    path: Path, arrays: dict[str, NDArray[Any]], what: str
-) -> tuple[NDArray[np.float64] | None, NDArray[Any]]:
-    """Energies and counts by their names."""
+    path: Path, arrays: dict[str, NDArray[Any]], what: str, signal: str | int | None = None
+) -> tuple[NDArray[np.float64] | None, NDArray[Any], list[str]]:
+    """Energies and counts by their names, and which of several arrays were taken."""
     low = {name.lower(): name for name in arrays}
-    energy = next((low[name] for name in _ENERGY_NAMES if name in low), None)
-    counts = next((low[name] for name in _COUNTS_NAMES if name in low), None)
+    counts = str(signal) if signal is not None else None
+    counts = counts or next((low[name] for name in _COUNTS_NAMES if name in low), None)
+    energy = _energy_of(counts or "", arrays)
     if counts is None:
         raise ReadError(
             path,
@@ -178,9 +199,16 @@ def _named(
             f"name the {what}s 'energy' (in eV) and 'counts'"
             + (", or ask for one by its name" if energy is not None and what == "array" else ""),
         )
+    others = [
+        name
+        for name, array in arrays.items()
+        if name not in (energy, counts) and array.dtype.kind in "fiu" and array.size >= _FEWEST
+    ]
+    notes = [f"{what} {plain(counts)!r} was taken; beside it: {plain(', '.join(others))}"]
+    notes = notes if others else []
     if energy is None:
-        return None, arrays[counts]
-    return given_energies(path, arrays[energy]), arrays[counts]
+        return None, arrays[counts], notes
+    return given_energies(path, arrays[energy]), arrays[counts], notes
 
 
 def _paired(path: Path, array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
@@ -205,7 +233,9 @@ def _paired(path: Path, array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArr
     )
 
 
-def _placed(path: Path, counts: NDArray[Any], energies: NDArray[np.float64]) -> Spectra:
+def _placed(
+    path: Path, counts: NDArray[Any], energies: NDArray[np.float64], notes: Sequence[str] = ()
+) -> Spectra:
     """Counts with the axis that has as many channels as there are energies moved last."""
     fits = [i for i, n in enumerate(counts.shape) if n == energies.size]
     if not fits:
@@ -215,7 +245,7 @@ def _placed(path: Path, counts: NDArray[Any], energies: NDArray[np.float64]) -> 
             f"its counts ({shape}) do not fit {energies.size} energies",
             "give one energy in eV for each channel",
         )
-    notes = []
+    notes = list(notes)
     if fits[-1] != counts.ndim - 1:
         notes.append(f"axis {fits[-1] + 1} of {counts.ndim} is energy and was moved last")
     data = np.moveaxis(counts, fits[-1], -1)

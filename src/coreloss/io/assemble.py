@@ -12,7 +12,15 @@ from coreloss.energy import Spectra
 from coreloss.io.axes import settle_rows, uniform
 from coreloss.io.errors import ReadError, plain, size_text
 
-__all__ = ["MAX_BYTES", "MIN_CHANNELS", "assemble", "check_bytes", "given_energies"]
+__all__ = [
+    "MAX_BYTES",
+    "MIN_CHANNELS",
+    "assemble",
+    "check_bytes",
+    "given_energies",
+    "unsigned",
+    "unsigned_note",
+]
 
 MAX_BYTES = 8_000_000_000
 MIN_CHANNELS = 8
@@ -21,6 +29,9 @@ BOMB_RATIO = 1000
 BOMB_BYTES = 64_000_000
 # What detectors count and theory calculates, and what the arithmetic to come can take.
 LEAST, MOST = 1e-30, 1e60
+# Steps between neighbours over nearly all that integers of a few bits hold, which say that
+# counts ran beyond; no spectrum that is not negative has one.
+WRAPS, NEARLY_ALL = 3, 0.75
 # Channels beside a dead stretch that must all hold counts before zeros mean "not recorded".
 NEIGHBOURS = 16
 
@@ -55,6 +66,51 @@ def given_energies(source: str | os.PathLike[str], energies: ArrayLike) -> NDArr
             "give one energy in eV for each channel",
         )
     return values
+
+
+def unsigned(
+    source: str | os.PathLike[str], counts: NDArray[Any], stored: np.dtype[Any]
+) -> np.dtype[Any] | None:
+    """The unsigned type of integers that were declared signed; None where they are sound.
+
+    Parameters
+    ----------
+    counts : array, (..., n_energy)
+        A sample is enough.
+    stored : dtype
+        In the file.
+
+    Raises
+    ------
+    ReadError
+        If they ran beyond the unsigned type as well.
+    """
+    if stored.kind != "i" or stored.itemsize > 2 or counts.shape[-1] < MIN_CHANNELS:
+        return None
+    span = float(2 ** (8 * stored.itemsize))
+
+    def wraps(values: NDArray[Any]) -> int:
+        return int(np.count_nonzero(np.abs(np.diff(values.astype(float))) > NEARLY_ALL * span))
+
+    before = wraps(counts)
+    if before < WRAPS:
+        return None
+    if wraps(counts % span) >= WRAPS:
+        raise ReadError(
+            source,
+            f"its counts ran beyond what its {8 * stored.itemsize} bits hold, and jump by "
+            f"{span:,.0f}",
+            "write it again with 32 bits or as floating-point numbers",
+        )
+    return np.dtype(f"{stored.byteorder}u{stored.itemsize}")
+
+
+def unsigned_note(stored: np.dtype[Any]) -> str:
+    """What is said of integers that were declared signed."""
+    return (
+        f"counts are declared as signed {8 * stored.itemsize}-bit integers, and jump by all that "
+        "these hold: they were read as unsigned ones"
+    )
 
 
 def _as_counts(source: str | os.PathLike[str], data: Any) -> NDArray[np.floating]:
@@ -155,6 +211,12 @@ def assemble(
         If the counts are no spectrum (complex, text, constant, zero) or the axis is unusable.
     """
     told = list(notes)
+    if isinstance(data, np.ndarray) and data.ndim:
+        some = data[:: -(-len(data) // 64)] if data.ndim > 1 and len(data) else data
+        counted = unsigned(source, some, data.dtype)
+        if counted is not None:
+            told.append(unsigned_note(data.dtype))
+            data = data.view(counted)
     counts = _as_counts(source, data)
     # Measuring a single spectrum as an image of one pixel is how many programs store it.
     counts = counts.reshape(*(n for n in counts.shape[:-1] if n != 1), counts.shape[-1])

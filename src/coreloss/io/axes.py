@@ -238,10 +238,12 @@ def _resampled(
     source: str | os.PathLike[str], energies: NDArray[np.float64], counts: NDArray[np.floating]
 ) -> tuple[EnergyAxis, NDArray[np.floating], list[str]]:
     steps = np.diff(energies)
-    before = np.concatenate([steps[:1], steps])
-    after = np.concatenate([steps, steps[-1:]])
-    low = energies - 0.5 * np.minimum(before, GAP_RATIO * after)
-    high = energies + 0.5 * np.minimum(after, GAP_RATIO * before)
+    # an end beside a gap is no wider than its neighbours
+    before = np.concatenate([[steps[:2].min()], steps])
+    after = np.concatenate([steps, [steps[-2:].min()]])
+    # a channel beside a gap is as wide there as on its other side
+    low = energies - 0.5 * np.where(before > GAP_RATIO * after, after, before)
+    high = energies + 0.5 * np.where(after > GAP_RATIO * before, before, after)
     step = float(np.median(steps))
     size = round((high[-1] - low[0]) / step)
     if size > MAX_RESAMPLED:

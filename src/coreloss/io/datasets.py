@@ -136,7 +136,7 @@ def choose(
     number = next(k for k, item in enumerate(items) if item is best)
     return best, [
         f"data set {number} of 0–{len(items) - 1}, {best.label}, was taken; "
-        f"not used: {_listed(others)}"
+        f"beside it: {_listed(others)}"
     ]
 
 

@@ -241,6 +241,15 @@ def _energy_column(table: NDArray[np.float64], names: list[str]) -> int:
     return even[0] if even and not ordered else 0
 
 
+def _in_lines(table: NDArray[np.float64]) -> bool:
+    """Whether the first line of a table holds even energies, and the first column holds none."""
+    if table.shape[0] < 3 or table.shape[1] < MIN_CHANNELS or not np.isfinite(table).all():
+        return False
+    along, down = np.diff(table[0]), np.diff(table[:, 0])
+    even = np.ptp(along) < 0.1 * abs(along.mean())
+    return bool(even and not (np.all(down > 0) or np.all(down < 0)))
+
+
 def _columns(
     path: Path, table: NDArray[np.float64], names: list[str], signal: str | int | None
 ) -> tuple[int, int]:
@@ -289,6 +298,9 @@ def load_text(
     if table.shape[0] == 2 and table.shape[1] >= MIN_CHANNELS:
         table, names = table.T, []
         notes.append("its two lines were taken as energies and counts")
+    elif not names and _in_lines(table):
+        table = table.T
+        notes.append("its lines were taken as columns: the first holds the energies")
     if energies is not None:
         axis = given_energies(path, energies)
         if axis.size != table.shape[0]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from coreloss import cluster
 from coreloss.maps.source import Block, SpectrumImage, open_image
 
-__all__ = ["Progress", "Source", "Store", "half_done", "run_blocks"]
+__all__ = ["Progress", "Source", "Store", "check_unfinished", "half_done", "run_blocks"]
 
 Result = dict[str, NDArray[Any]]
 
@@ -29,6 +28,8 @@ Result = dict[str, NDArray[Any]]
 _MOST_LOST = 3
 # of a memory map at once
 _PART_BYTES = 64_000_000
+# what a run is of, whole and while it is written
+_CARDS = ("run.json", "run.json.partial")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Store:
         digest = hashlib.sha256(
             json.dumps([key, shape, n_blocks], sort_keys=True, default=str).encode()
         ).hexdigest()
-        card = folder / "run.json"
+        card, partial = (folder / name for name in _CARDS)
         if card.is_file():
             if json.loads(card.read_text(encoding="utf-8")).get("key") != digest:
                 raise ValueError(
@@ -154,7 +155,6 @@ class Store:
             self.done = self._finished()
             return
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "run.json.partial"
         partial.write_text(
             json.dumps({"key": digest, "blocks": n_blocks, "settings": key}, default=str)
         )
@@ -222,10 +222,21 @@ class Store:
             out[rows] = self.get(name)[rows][..., place]
         return out
 
-    def remove(self) -> None:
-        """Delete what is on disk."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+
+def check_unfinished(folder: Path) -> None:
+    """Raise ValueError where the place of unfinished results holds anything else."""
+    if not folder.exists():
+        return
+    files = (
+        [path for path in folder.rglob("*") if not path.is_dir()] if folder.is_dir() else [folder]
+    )
+    for path in files:
+        kept = path.suffix == ".npy" or path.name.startswith("done-")
+        if path.name not in _CARDS and not (kept and (path.parent / _CARDS[0]).is_file()):
+            raise ValueError(
+                f"{folder}: is where unfinished results are kept, and {path.name} is none of them; "
+                "move it, or give the results another name"
+            )
 
 
 def half_done(folder: Path) -> bool:

@@ -181,18 +181,31 @@ def _signal(text: str | None) -> str | int | None:
     return int(text) if text is not None and text.lstrip("-").isdigit() else text
 
 
+def _named_file(file: str, work: Callable[[Path], Any], folder: Path) -> Any:
+    """The work done; what is wrong with the spectra is said of their file."""
+    from coreloss.identification import SpectrumError
+
+    try:
+        return work(folder)
+    except SpectrumError as error:
+        raise SpectrumError(str(error) if file in str(error) else f"{file}: {error}") from None
+
+
 def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
     """Do the work, keep unfinished parts beside the results' folder, write, and report."""
-    from coreloss.maps.blocks import half_done
+    from coreloss.maps.blocks import check_unfinished, half_done
     from coreloss.maps.output import check_folder
 
     out = Path(options.out or Path(Path(options.file).name).stem + options.suffix)
     check_folder(out, force=options.force, kind=options.kind)
+    if Path(options.file).resolve().is_relative_to(out.resolve()):
+        raise ValueError(f"{options.file}: lies in the folder of the results; give another --out")
     unfinished = out.with_name(out.name + ".partial")
+    check_unfinished(unfinished)
     if options.force:
         shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        result = work(unfinished)
+        result = _named_file(options.file, work, unfinished)
     except BaseException as error:
         # an interrupted run leaves what it has done, to go on from; one that failed leaves nothing
         failed = isinstance(error, ValueError) and not half_done(unfinished)

@@ -17,7 +17,7 @@ from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis, Spectra, filled, total_of
 from coreloss.identification import Identification, ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE, probabilities
-from coreloss.identification.result import covers
+from coreloss.identification.result import covers, covers_any, gaps_of
 from coreloss.maps.blocks import Store, run_blocks
 from coreloss.maps.channels import settled_channels, without_cosmic_rays
 from coreloss.maps.coherence import morans_z
@@ -352,8 +352,9 @@ def element_maps(
     drift, followed = axis_drift(
         image, low_loss, bin=bin, stretch=image.axis.dispersion / dispersion
     )
+    gaps = gaps_of(np.isfinite(sample).any(axis=0), image.axis)
     judged = tuple(
-        i for i, s in enumerate(bundle.elements) if any(covers(image.axis, e) for e in edges_of(s))
+        i for i, s in enumerate(bundle.elements) if covers_any(edges_of(s), image.axis, gaps)
     )
     # a record that cannot be judged at all says so before anything is written
     probabilities(sample[:1], image.axis, bundle, threads=threads)

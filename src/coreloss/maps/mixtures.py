@@ -121,8 +121,10 @@ def _fitted(
 def _rival(symbol: str, other: Proof) -> bool:
     """Whether a sum holds another element with edges near all of an element's."""
 
+    gaps = other.result.gaps
+
     def shown(name: str) -> list[Edge]:
-        return [e for e in edges_of(name) if e.major and covers(other.result.axis, e)]
+        return [e for e in edges_of(name) if e.major and covers(other.result.axis, e, gaps)]
 
     own = [e.onset_ev for e in shown(symbol)]
     return any(

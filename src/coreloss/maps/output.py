@@ -17,7 +17,7 @@ from coreloss import __version__
 from coreloss.io.rosetta import _silence
 from coreloss.maps.source import NavigationAxis
 from coreloss.plot import save as save_figure
-from coreloss.whole import json_text
+from coreloss.whole import foreign, json_text
 
 if TYPE_CHECKING:
     from coreloss.maps.amounts import Quantification
@@ -28,6 +28,19 @@ __all__ = ["check_folder", "save_maps", "save_quantification", "signal_dictionar
 #: Formats of map files.
 KINDS = ("hspy", "zspy")
 _SUMMARY = "summary.json"
+_SIGNALS = (
+    "probabilities", "present", "atomic_percent", "atomic_percent_error",
+    "atomic_percent_model_error", "amounts", "amounts_error", "likelihood_ratio", "residual",
+    "chi2",
+)  # fmt: skip
+# all that a folder of results may hold
+_OWN = frozenset(
+    (
+        _SUMMARY, "elements.csv", "maps.png", "maps.pdf", "composition.csv", "spectrum.csv",
+        "quantification.png", "quantification.pdf",
+        *(f"{name}.{kind}" for name in _SIGNALS for kind in KINDS),
+    )
+)  # fmt: skip
 
 
 def check_folder(folder: str | os.PathLike[str], *, force: bool, kind: str = "hspy") -> Path:
@@ -36,8 +49,8 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool, kind: str = "hs
     Raises
     ------
     ValueError
-        If it exists (with ``force``: and was not written by this program), its parent is
-        missing or the kind of file cannot be written.
+        If it exists (with ``force``: and is not, or not only, what this program wrote), its
+        parent is missing or the kind of file cannot be written.
     """
     target = Path(folder)
     if kind not in KINDS:
@@ -51,11 +64,10 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool, kind: str = "hs
     if target.exists():
         if not force:
             raise ValueError(f"{target}: exists already; give --force to replace it")
-        empty = target.is_dir() and not any(target.iterdir())
-        if not (empty or (target / _SUMMARY).is_file()):
+        if other := "a file" if not target.is_dir() else foreign(target, _OWN):
             raise ValueError(
-                f"{target}: exists and is no folder of results, so it is not replaced; give "
-                "another name"
+                f"{target}: exists and is no folder of results alone ({other}), so it is not "
+                "replaced; give another name"
             )
     return target
 

@@ -145,6 +145,11 @@ def quantify(
             f"the axis cannot be put to {shift_ev} eV + {stretch} · recorded; give a shift in eV "
             "and a positive stretch"
         )
+    if (shift_ev, stretch) != (0.0, 1.0) and not isinstance(axis_mode, str):
+        raise ValueError(
+            f"the axis cannot be moved twice, by {axis_mode:+g} eV and by shift and stretch; give "
+            "one of them"
+        )
     if not 0.0 <= least_fraction <= 1.0:
         raise ValueError(f"least fraction is {least_fraction}; it must lie between 0 and 1")
     if background is not None and background < 1:
@@ -191,6 +196,8 @@ def quantify(
     if axis_mode == "auto" and (shift_ev, stretch) == (0.0, 1.0):
         image, aligned = aligned_by_zero_loss(image, same_sweep)
     image, said, axis_error_ev = settled_axis(image, sample, axis_mode, load_model(model), threads)
+    if (shift_ev, stretch) != (0.0, 1.0):
+        said = [f"the axis was put to {shift_ev:+g} eV + {stretch:g} · recorded as asked", *said]
     said = [*aligned, *said]
     fitted_edges("O", image.axis, window_ev)  # says where a window leaves nothing of the record
     pixels = pixels.with_axis(image.axis)
@@ -232,21 +239,19 @@ def quantify(
     else:
         wanted = tuple(dict.fromkeys(edges_of(s)[0].symbol for s in elements))
     not_quantified = {} if maps is None else _left_out(maps)
+    fitted_from = max(image.axis.start, window_ev[0] if window_ev else -np.inf)
+    fitted_to = min(image.axis.end, window_ev[1] if window_ev else np.inf)
     not_quantified |= {
-        s: f"no edge between {image.axis.start:.0f} and {image.axis.end:.0f} eV"
+        s: f"no edge between {fitted_from:.0f} and {fitted_to:.0f} eV"
         for s in wanted
         if not fitted_edges(s, image.axis, window_ev)
     }
     wanted = tuple(s for s in wanted if s not in not_quantified)
     if not wanted:
+        why = "; ".join(f"{s}: {reason}" for s, reason in not_quantified.items())
         raise ValueError(
-            f"{image.name}: "
-            + (
-                "none of the elements given has an edge in the record"
-                if elements
-                else f"no element was found{found_none}"
-            )
-            + ", so there is nothing to quantify; name elements whose edges it holds"
+            f"{image.name}: there is nothing to quantify ({why or f'no element found{found_none}'})"
+            "; name elements whose edges it holds"
         )
     settings = Settings(
         wanted,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from coreloss.energy import EnergyAxis, Spectra
 from coreloss.io import ReadError, load
-from coreloss.io.assemble import MIN_CHANNELS
+from coreloss.io.assemble import MIN_CHANNELS, unsigned, unsigned_note
 from coreloss.io.axes import DeclaredAxis
 from coreloss.io.datasets import DataSet, choose
 from coreloss.io.errors import extension, plain
@@ -401,6 +401,10 @@ def _lazy(path: Path, signal: str | int | None) -> SpectrumImage | None:
     if not hasattr(item.data, "compute"):
         return None
     image = image_of(path, item, notes)
+    stored = image.data.dtype
+    if stored.kind == "i" and (counted := unsigned(path, image.sample(64), stored)) is not None:
+        told = (*image.notes, unsigned_note(stored))
+        image = replace(image, data=image.data.view(counted), notes=told)
     return replace(image, path=str(path), signal=signal, survey=_survey(items, item))
 
 

@@ -10,13 +10,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from coreloss.whole import foreign
+
 __all__ = ["bundle_folder", "check_target", "write_card"]
+
+# all that the bundle of a network holds; an ensemble's has its members' beside the card
+_OWN = ("card.json", "model.onnx")
 
 
 def check_target(target: Path, force: bool) -> None:
-    """Raise FileExistsError where a bundle exists and may not be replaced."""
-    if target.exists() and not force:
+    """Raise FileExistsError where a bundle exists and may not be replaced, or is none."""
+    if not target.exists():
+        return
+    if not force:
         raise FileExistsError(f"{target}: exists already; give --force to replace it")
+    members = {place.parent.name for place in target.glob("*/card.json")}
+    other = "a file" if not target.is_dir() else foreign(target, {*_OWN, *members})
+    if other or (members and not (target / "card.json").is_file()):
+        raise FileExistsError(
+            f"{target}: exists and is no model alone ({other or min(members)}), so it is not "
+            "replaced; give another name"
+        )
 
 
 @contextmanager
