@@ -199,6 +199,9 @@ def test_spectra_in_lines_below_their_energies(tmp_path: Path, oxygen) -> None:
         assert spectra.axis.offset == energy[0]
         np.testing.assert_array_equal(spectra.counts, times * counts)
         assert "its lines were taken as columns" in " ".join(spectra.notes)
+    # two spectra, the second brighter, are no column of energies
+    np.savetxt(tmp_path / "c.csv", [energy, energy + 1e4, energy + 2e4], delimiter=",")
+    np.testing.assert_array_equal(coreloss.load(tmp_path / "c.csv").counts, energy + 1e4)
     # energies that go down the first column stay there, whatever its first line holds
     np.savetxt(tmp_path / "b.csv", np.transpose([energy, *[energy + k for k in range(1, 9)]]))
     assert coreloss.load(tmp_path / "b.csv").axis.offset == energy[0]

@@ -200,6 +200,24 @@ def test_a_gap_in_the_axis_is_not_measured(tmp_path):
     np.testing.assert_allclose(spectra.counts[~inside], COUNTS[keep])
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_few_channels_missing_are_a_gap(tmp_path, missing):
+    keep = np.ones(ENERGIES.size, dtype=bool)
+    keep[50 : 50 + missing] = False
+    spectra = load(write(tmp_path / "a.txt", rows(ENERGIES[keep], COUNTS[keep])))
+    np.testing.assert_array_equal(np.isnan(spectra.counts), ~keep)
+    np.testing.assert_allclose(spectra.counts[keep], COUNTS[keep])
+
+
+def test_a_channel_between_two_gaps_is_as_wide_as_the_others(tmp_path):
+    keep = (ENERGIES < 440) | (ENERGIES > 480)
+    keep |= np.abs(ENERGIES - 460) < 0.4
+    spectra = load(write(tmp_path / "a.txt", rows(ENERGIES[keep], COUNTS[keep])))
+    known = np.isfinite(spectra.counts)
+    np.testing.assert_allclose(spectra.axis.energies[known], ENERGIES[keep])
+    np.testing.assert_allclose(spectra.counts[known], COUNTS[keep])
+
+
 @pytest.mark.parametrize("lone", [380.0, 700.0])
 def test_a_channel_by_itself_is_as_wide_as_the_others(tmp_path, lone):
     energies = np.sort(np.append(ENERGIES, lone))

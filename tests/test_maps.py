@@ -452,7 +452,14 @@ def test_forced_results_leave_the_measurement_alone(
     raw.parent.mkdir()
     raw.write_text("1,2")
     assert main(["map", str(raw), "--out", str(raw.parent), "--force"]) == 2
-    assert "lies in the folder of the results" in capsys.readouterr().err
+    assert "spectrum.csv without summary.json" in capsys.readouterr().err
+    (raw.parent / "summary.json").write_text("{}")
+    beside = tmp_path / "beside.csv"
+    beside.write_text("1,2")
+    for file, low_loss in ((raw, "auto"), (beside, str(raw))):
+        command = ["quantify", str(file), "--low-loss", low_loss, "--out", str(raw.parent)]
+        assert main([*command, "--force"]) == 2
+        assert "spectrum.csv: lies in the folder of the results" in capsys.readouterr().err
     other = tmp_path / "kept.partial"
     other.mkdir()
     (other / "diary.txt").write_text("x")
@@ -460,6 +467,13 @@ def test_forced_results_leave_the_measurement_alone(
     assert "diary.txt is none of them" in capsys.readouterr().err
     assert (other / "diary.txt").read_text() == "x"
     assert raw.read_text() == "1,2"
+    # a training's folder of the same name is none of ours either
+    (other / "diary.txt").unlink()
+    (other / "run.json").write_text('{"lr": 1}')
+    (other / "weights.npy").write_text("x")
+    assert main(["map", str(beside), "--out", str(tmp_path / "kept")]) == 2
+    assert "none of them" in capsys.readouterr().err
+    assert sorted(path.name for path in other.iterdir()) == ["run.json", "weights.npy"]
 
 
 def test_line_scans_and_stacks_are_drawn(step_bundle: Path, tmp_path: Path) -> None:

@@ -332,6 +332,17 @@ def test_exported_bundle_identifies(recipe: Path, tmp_path: Path) -> None:
         with pytest.raises(FileExistsError, match=f"no model alone .{there}"):
             export_bundle(tmp_path / "run", tmp_path / "models", force=True)
         mine.unlink()
+    for files, there in (
+        (["model.onnx"], "model.onnx without card.json"),
+        (["card.json", "a/card.json", "a/thesis.txt"], "thesis.txt"),
+    ):
+        mine = [tmp_path / there.split()[-1] / name for name in files]
+        for place in mine:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text("{}")
+        with pytest.raises(FileExistsError, match=f"no model alone .{there}"):
+            export_bundle(tmp_path / "run", mine[0].parent, force=True)
+        assert all(place.is_file() for place in mine)
     # an export that fails leaves the bundle there was, and nothing else
     with pytest.raises(ValueError, match="card_extra holds name"):
         export_bundle(

@@ -61,7 +61,7 @@ CERTAIN_OF_NETWORK = 300.0
 # that sets cover as much in spectra to come, of every kind, as in those calibrated on
 CONFIDENT = 0.8
 # spectra of each kind for every one asked for: few get a set
-FOR_SETS = 10
+FOR_SETS = 30
 # of the network, that any of some rivals is there, from which they are looked at
 ROUGHLY = 0.5
 RIGHT_SHARE = 0.6  # of public records had an axis right to 3 eV

@@ -58,9 +58,17 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def foreign(folder: Path, own: Collection[str]) -> str:
+# what systems leave in every folder that is looked at
+_LEFT_BY_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def foreign(folder: Path, own: Collection[str], mark: str) -> str:
     """The first name in a folder that is none of a program's ``own``; empty where all are.
 
-    A folder that holds anything else is somebody's, and is neither replaced nor removed.
+    A folder that holds anything else is somebody's, and is neither replaced nor removed; neither
+    is one without ``mark``, the file that everything the program writes has.
     """
-    return min((path.name for path in folder.iterdir() if path.name not in own), default="")
+    names = sorted(path.name for path in folder.iterdir() if path.name not in _LEFT_BY_SYSTEMS)
+    if names and mark not in names:
+        return f"{names[0]} without {mark}"
+    return next((name for name in names if name not in own), "")

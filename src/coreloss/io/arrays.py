@@ -181,7 +181,8 @@ def _energy_of(counts: str, arrays: Iterable[str]) -> str | None:
     beside = [
         name for energy in _ENERGY_NAMES for name in (f"{energy}_{wanted}", f"{wanted}_{energy}")
     ]
-    return next((low[name] for name in (*alike, *beside, *_ENERGY_NAMES) if name in low), None)
+    names = (name for name in (*alike, *beside, *_ENERGY_NAMES) if name != wanted)
+    return next((low[name] for name in names if name in low), None)
 
 
 def _named(

@@ -25,8 +25,11 @@ __all__ = [
 
 # Largest distance from a straight line, in channels, that is put down to rounded energies.
 ROUNDING_CHANNELS = 0.3
-# A step this many times wider than its neighbour is a gap in the record, not a wide channel.
+# A step this many times wider than its neighbour is a gap in the record, not a wide channel; and so
+# is one this many times wider than both its neighbours, where such steps are seldom.
 GAP_RATIO = 4.0
+MISSING_RATIO = 1.8
+SELDOM = 0.05
 MAX_RESAMPLED = 1_000_000
 # Ten times the beam energy of the highest-voltage microscopes [eV].
 MAX_ENERGY = 3e7
@@ -234,17 +237,38 @@ def uniform(
     return _resampled(source, energies, counts)
 
 
+def _gaps(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which steps (n,) between channels leave some out: longer than those on both sides.
+
+    Twice as long is enough where a few channels are missing, but not where many are as long, as
+    rounded energies have it; before and behind a channel that is by itself, and at the ends, only
+    much longer ones are.
+    """
+    before, after = np.append(np.inf, steps[:-1]), np.append(steps[1:], np.inf)
+    alone = (steps > MISSING_RATIO * before) & (steps > MISSING_RATIO * after)
+    if alone.mean() > SELDOM:
+        alone &= (steps > GAP_RATIO * before) & (steps > GAP_RATIO * after)
+    left, right = steps > GAP_RATIO * before, steps > GAP_RATIO * after
+    pair = left[:-1] & right[1:]
+    gaps = alone | np.append(pair, False) | np.append(False, pair)
+    gaps[0] |= right[0]
+    gaps[-1] |= left[-1]
+    return np.asarray(gaps)
+
+
 def _resampled(
     source: str | os.PathLike[str], energies: NDArray[np.float64], counts: NDArray[np.floating]
 ) -> tuple[EnergyAxis, NDArray[np.floating], list[str]]:
     steps = np.diff(energies)
-    # an end beside a gap is no wider than its neighbours
-    before = np.concatenate([[steps[:2].min()], steps])
-    after = np.concatenate([steps, [steps[-2:].min()]])
-    # a channel beside a gap is as wide there as on its other side
-    low = energies - 0.5 * np.where(before > GAP_RATIO * after, after, before)
-    high = energies + 0.5 * np.where(after > GAP_RATIO * before, before, after)
     step = float(np.median(steps))
+    gaps = _gaps(steps)
+    # a channel beside a gap is as wide there as on its other side, and one by itself as most are
+    widths = np.where(gaps, np.inf, steps)
+    before, after = np.append(np.inf, widths), np.append(widths, np.inf)
+    narrower = np.minimum(before, after)
+    narrower[np.isinf(narrower)] = step
+    low = energies - 0.5 * np.where(before > GAP_RATIO * narrower, narrower, before)
+    high = energies + 0.5 * np.where(after > GAP_RATIO * narrower, narrower, after)
     size = round((high[-1] - low[0]) / step)
     if size > MAX_RESAMPLED:
         raise ReadError(

@@ -247,7 +247,9 @@ def _in_lines(table: NDArray[np.float64]) -> bool:
         return False
     along, down = np.diff(table[0]), np.diff(table[:, 0])
     even = np.ptp(along) < 0.1 * abs(along.mean())
-    return bool(even and not (np.all(down > 0) or np.all(down < 0)))
+    # a column of energies has channels enough for a spectrum
+    column = len(table) >= MIN_CHANNELS and (np.all(down > 0) or np.all(down < 0))
+    return bool(even and not column)
 
 
 def _columns(

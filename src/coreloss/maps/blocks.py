@@ -232,11 +232,21 @@ def check_unfinished(folder: Path) -> None:
     )
     for path in files:
         kept = path.suffix == ".npy" or path.name.startswith("done-")
-        if path.name not in _CARDS and not (kept and (path.parent / _CARDS[0]).is_file()):
+        ours = _begun(path) if path.name == _CARDS[0] else path.name in _CARDS
+        if not ours and not (kept and _begun(path.parent / _CARDS[0])):
             raise ValueError(
                 f"{folder}: is where unfinished results are kept, and {path.name} is none of them; "
                 "move it, or give the results another name"
             )
+
+
+def _begun(card: Path) -> bool:
+    """Whether a file is the card of a store."""
+    try:
+        text = json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(text, dict) and {"key", "blocks"} <= text.keys()
 
 
 def half_done(folder: Path) -> bool:

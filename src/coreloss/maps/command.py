@@ -198,10 +198,12 @@ def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
 
     out = Path(options.out or Path(Path(options.file).name).stem + options.suffix)
     check_folder(out, force=options.force, kind=options.kind)
-    if Path(options.file).resolve().is_relative_to(out.resolve()):
-        raise ValueError(f"{options.file}: lies in the folder of the results; give another --out")
+    for file in (options.file, options.low_loss):
+        if file and Path(file).resolve().is_relative_to(out.resolve()):
+            raise ValueError(f"{file}: lies in the folder of the results; give another --out")
     unfinished = out.with_name(out.name + ".partial")
     check_unfinished(unfinished)
+    begun = unfinished.exists()
     if options.force:
         shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -209,7 +211,7 @@ def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
     except BaseException as error:
         # an interrupted run leaves what it has done, to go on from; one that failed leaves nothing
         failed = isinstance(error, ValueError) and not half_done(unfinished)
-        if failed or not any(unfinished.rglob("done-*")):
+        if not begun and (failed or not any(unfinished.rglob("done-*"))):
             shutil.rmtree(unfinished, ignore_errors=True)
         raise
     try:

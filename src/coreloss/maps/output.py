@@ -64,7 +64,7 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool, kind: str = "hs
     if target.exists():
         if not force:
             raise ValueError(f"{target}: exists already; give --force to replace it")
-        if other := "a file" if not target.is_dir() else foreign(target, _OWN):
+        if other := "a file" if not target.is_dir() else foreign(target, _OWN, _SUMMARY):
             raise ValueError(
                 f"{target}: exists and is no folder of results alone ({other}), so it is not "
                 "replaced; give another name"

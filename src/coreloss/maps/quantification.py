@@ -145,7 +145,7 @@ def quantify(
             f"the axis cannot be put to {shift_ev} eV + {stretch} · recorded; give a shift in eV "
             "and a positive stretch"
         )
-    if (shift_ev, stretch) != (0.0, 1.0) and not isinstance(axis_mode, str):
+    if (shift_ev, stretch) != (0.0, 1.0) and isinstance(axis_mode, int | float):
         raise ValueError(
             f"the axis cannot be moved twice, by {axis_mode:+g} eV and by shift and stretch; give "
             "one of them"

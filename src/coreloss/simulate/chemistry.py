@@ -40,19 +40,35 @@ _NOT_CATIONS = {"O", "N", "F", "Ne", "Ar", "Kr", "Xe", "Cl", "C"}
 
 # Largest shift of an element's edges [eV] from the element to its highest oxide or fluoride:
 # Si L2,3 99 → 105, P L2,3 132 → 137, S L2,3 165 → 171, C K 284 → 290 (carbonate), B K 188 →
-# 193, N K 401 → 406 (nitrate), Be K 111 → 118 (EELS Atlas; Egerton 2011; Garvie et al. 1995).
+# 193, N K 401 → 406 (nitrate), Be K 111 → 118, Mg L2,3 49.5 → 54, Al L2,3 72.6 → 77.5 (EELS
+# Atlas; Egerton 2011; Garvie et al. 1995); of transition metals without d electrons those of
+# photoelectrons, less what final states give back: Zr 3d 178.9 → 182.2, Nb 3d 202.3 → 207.4,
+# Mo 3d 227.9 → 232.6, Ta 4f 21.7 → 26.5, W 4f 31.4 → 35.8 (Moulder et al., Handbook of X-ray
+# Photoelectron Spectroscopy, 1992).
 _OXIDATION_SHIFT_EV = {
     "Li": 4.0,
     "Be": 6.0,
     "B": 5.0,
     "C": 6.0,
     "N": 5.0,
-    "Mg": 3.0,
-    "Al": 4.0,
+    "Mg": 4.5,
+    "Al": 5.0,
     "Si": 6.5,
     "P": 5.5,
     "S": 6.5,
     "Cl": 7.0,
+    "Sc": 3.0,
+    "Ti": 3.0,
+    "V": 4.0,
+    "Cr": 4.0,
+    "Mn": 3.5,
+    "Zr": 3.0,
+    "Nb": 4.5,
+    "Mo": 4.5,
+    "Hf": 3.0,
+    "Ta": 4.5,
+    "W": 4.5,
+    "Re": 4.5,
     "Ge": 3.5,
     "As": 3.5,
     "Se": 4.0,
@@ -67,7 +83,7 @@ def oxidation_shifts_ev(
     """Shift of each element's edges to higher energy where a sample holds O or F.
 
     ``elements`` is (n, n_slots) as from `draw_compositions`; so is the result [eV]. Metals
-    shift by up to 2 eV.
+    without an entry of their own shift by up to 2 eV.
     """
     limit = np.array([_OXIDATION_SHIFT_EV.get(symbol, 2.0) for symbol in ELEMENTS])
     limit[[ELEMENTS.index("O"), ELEMENTS.index("F")]] = 0.0

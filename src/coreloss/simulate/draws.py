@@ -225,13 +225,20 @@ def _free_window(
     limits = np.full(n, recipe.start_ev[0] + 12.0), np.full(n, recipe.end_ev[1] - 20.0)
     rows, slots, groups = _groups_in(library, elements, *limits, major=True)
     onset = library.onset_ev[groups]
+    all_rows, _, all_groups = _groups_in(library, elements, *limits, major=False)
 
     def window() -> tuple[Floats, Floats]:
         length = _log_uniform(rng, *recipe.length_ev, n)
         start = _log_uniform(rng, *recipe.start_ev, n)
         anchor = _one_each(rng, rows, groups, n)
+        # some look at an edge that is none of the main ones
+        other = _one_each(rng, all_rows, all_groups, n)
+        anchor = np.where(rng.uniform(size=n) < recipe.minor_fraction, other, anchor)
         chosen = (rng.uniform(size=n) < recipe.anchored_fraction) | framed
         before = np.maximum(rng.uniform(0.08, 0.7, n) * length, 10.0)
+        # short records, and subtracted ones, may begin close to their edge
+        close = rng.uniform(size=n) < recipe.close_fraction
+        before = np.where(close, rng.uniform(4.0, 10.0, n), before)
         around = library.onset_ev[anchor] - before
         start = np.where((anchor >= 0) & chosen, around, start)
         start = np.clip(start, recipe.start_ev[0], recipe.end_ev[1] - recipe.length_ev[0])

@@ -356,10 +356,18 @@ def _labelled(
     in_range[spectrum, element[used]] = True
     snr = np.zeros((n, count), dtype=np.float32)
     snr[rows, element] = _numpy(snr_slots)[rows, slots]
-    snr[~in_range] = 0.0
+    # an edge that begins where the record does is neither clearly there nor clearly absent
+    begun = np.zeros((n, count), dtype=bool)
+    at_start = np.abs(features["onset"] - start[features["spectrum"]] + 6.0) < 9.0
+    begun[features["spectrum"][at_start], element[features["used"][at_start]]] = True
+    begun &= ~in_range
+    below = np.float32(0.999 * recipe.snr_present)
+    snr = np.where(begun, np.minimum(snr, below), np.where(in_range, snr, np.float32(0.0)))
     present = in_range.copy()
     if recipe.labels == "detectable":
         present &= snr >= recipe.snr_present
+    else:
+        snr[begun] = 0.0
 
     def at(array: Any, row: NDArray[np.int64], channel: NDArray[np.int64]) -> Any:
         width = array.shape[1]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from coreloss.atom.cross_section import oscillator_table
 from coreloss.atom.delayed import DELAYED_M45
 from coreloss.edges import ELEMENTS, edges_of
-from coreloss.simulate.near_edge import BELLS, GIANT_RESONANCES, WHITE_LINES
-from coreloss.simulate.shallow import bell, shallow_density
+from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
+from coreloss.simulate.resonances import resonance
+from coreloss.simulate.shallow import shallow_density
 
 __all__ = ["MARGIN", "N_GRID", "EdgeLibrary", "edge_library", "grid_size"]
 
@@ -30,9 +31,6 @@ def grid_size(end_ev: float) -> int:
     """Channels of the simulator's grid that a record up to ``end_ev`` needs."""
     return next((size for size in _SIZES if size >= end_ev + MARGIN + 8), N_GRID)
 
-
-#: giant resonances begin this far below their onset [eV]
-BEFORE_RESONANCE_EV = 8
 
 # half of the stretch of delayed edges is gone this far above their onset [eV]
 _RELAXED_EV = 900.0
@@ -63,6 +61,12 @@ _GROUPS = {
     "O4": "O45",
     "O5": "O45",
 }
+
+
+# 4p holes of these decay into 4d holes before they are one: no line or edge is left of what
+# one electron alone would do (G. Wendin & M. Ohno, Phys. Scr. 14, 148 (1976))
+_NO_4P_HOLE = ("Sb", "Te", "I", "Xe", "Cs", "Ba")
+_SMEARED_EV = 20.0
 
 
 @dataclass(frozen=True)
@@ -124,11 +128,12 @@ class EdgeLibrary:
         return tuple(f"{ELEMENTS[e]} {n}" for e, n in zip(self.element, self.name, strict=True))
 
 
-def _resonance(energies: NDArray[np.float64], maximum: float, fwhm: float) -> NDArray[np.float64]:
-    """Peak of unit area, steeper below than above its maximum, as Fano profiles here are."""
-    half = np.where(energies < maximum, 0.36 * fwhm, 0.64 * fwhm)
-    profile = 1.0 / (1.0 + ((energies - maximum) / half) ** 2)
-    return np.asarray(profile / (np.pi / 2 * fwhm))
+def _smeared(values: NDArray[np.float64], fwhm_ev: float) -> NDArray[np.float64]:
+    """Values (n,) on 1 eV channels, broadened by a Gaussian."""
+    sigma = fwhm_ev / 2.355
+    reach = np.arange(-int(4 * sigma), int(4 * sigma) + 1)
+    kernel = np.exp(-0.5 * (reach / sigma) ** 2)
+    return np.convolve(values, kernel / kernel.sum(), mode="same")
 
 
 def _delayed(
@@ -191,17 +196,13 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
             first_onset, second_onset = members[0].onset_ev, members[-1].onset_ev
             near = slice(int(first_onset), min(int(first_onset) + 80, N_GRID))
             if measured and (symbol, key) in GIANT_RESONANCES:
-                maximum, fwhm, strength = GIANT_RESONANCES[symbol, key]
                 partner = np.zeros(N_GRID)
                 # independent electrons have part of the resonance, in the wrong place
                 total = np.minimum(total, total[int(first_onset) + 80])
-                below = BELLS.get((symbol, key))
-                profile = (
-                    _resonance(energies, maximum, fwhm)
-                    if below is None
-                    else bell(energies, maximum, fwhm, below)
-                )
-                total = total + strength * profile * (energies > first_onset - BEFORE_RESONANCE_EV)
+                total = total + resonance((symbol, key), energies, first_onset)
+            elif measured and key == "N23" and symbol in _NO_4P_HOLE:
+                total = _smeared(np.minimum(total, total[int(first_onset) + 60]), _SMEARED_EV)
+                partner = np.zeros(N_GRID)
             rows.append(total.astype(np.float32))
             partners.append(partner.astype(np.float32))
             # spin–orbit partners have all but the same radial functions

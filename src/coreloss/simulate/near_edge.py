@@ -200,6 +200,12 @@ STRUCTURE_STRENGTH = {"K": 3.0, "L23": 1.3, "M45": 0.7, "N45": 0.7, "N67": 0.7} 
 }  # fmt: skip
 
 
+#: In compounds the L2,3 edges of the third row show peaks as K edges do, Li and Be K excitons.
+STRONGER_STRUCTURE = {(s, "L23"): 2.0 for s in "Na Mg Al Si P S Cl".split()} | {
+    (s, "K"): 1.3 for s in ("Li", "Be")
+}
+
+
 def lifetime_width_ev(excess_ev: Any, diameter_pm: Any) -> Any:
     """Lifetime width [eV] of a final state ``excess_ev`` above the edge.
 

@@ -12,9 +12,10 @@ from coreloss.atom.delayed import DELAYED_M45
 from coreloss.atom.kinematics import momentum_per_mrad
 from coreloss.edges import ELEMENTS
 from coreloss.simulate.draws import Draws
-from coreloss.simulate.library import BEFORE_RESONANCE_EV, N_GRID, EdgeLibrary
+from coreloss.simulate.library import N_GRID, EdgeLibrary
 from coreloss.simulate.near_edge import GIANT_RESONANCES
 from coreloss.simulate.recipe import SimulationRecipe
+from coreloss.simulate.resonances import dips, resonance, resonances, seen_before
 
 __all__ = [
     "ShapeVariants",
@@ -73,8 +74,9 @@ def shape_variants(
 
     Cross sections of an element's shells are known to some ten per cent only, and so is the
     place of a delayed maximum, onsets to an electronvolt; so each variant weights the shells,
-    moves them and stretches the energy above their onsets differently. Not stretched are giant
-    resonances, whose energy is observed. Of a pair with two steps each keeps its place.
+    moves them and stretches the energy above their onsets differently. Giant resonances, whose
+    energy is observed, vary as solids do (`resonances`). Of a pair with two steps each keeps its
+    place.
     """
     number, n_groups = library.collected.shape[:2]
     each = 1 if recipe.integer_shifts else _EACH
@@ -100,10 +102,10 @@ def shape_variants(
     low = np.minimum(place.astype(np.int64), library.excess_ev.size - 2)
     part = (place - low).astype(np.float32)
     for group, (index, onset) in enumerate(zip(library.element, library.onset_ev, strict=True)):
-        resonant = recipe.measured_shapes and (
-            (ELEMENTS[index], library.name[group]) in GIANT_RESONANCES
-        )
-        first = int(onset) - (BEFORE_RESONANCE_EV if resonant else 0)
+        key = ELEMENTS[index], library.name[group]
+        resonant = recipe.measured_shapes and key in GIANT_RESONANCES
+        first = int(onset) - (seen_before(key) if resonant else 0)
+        first = max(first, 1)
         shape = library.shape[group, first:]
         at = low[: shape.size]
         gap = int(library.second_ev[group]) - first
@@ -113,8 +115,11 @@ def shape_variants(
             partner = library.partner[group, first:]
             parts = [(0, shape - partner), (gap, partner[gap:])]
         # all variants at once: a call for each would cost more than its work
-        shaped = np.broadcast_to(shape, (size[0], shape.size))
-        if not resonant:
+        if resonant:
+            at_ev = energy[first:].astype(float)
+            shaped = resonances(key, at_ev, float(onset), rng, size[0])
+            shaped = shaped + shape - resonance(key, at_ev, float(onset))
+        else:
             shaped = np.zeros((size[0], shape.size), dtype=shape.dtype)
             for from_ev, values in parts:
                 excess = energy[: values.size] / stretch[:, group].astype(np.float32)[:, None]
@@ -158,6 +163,8 @@ def _shallow_variants(
         for variant, index in np.ndindex(*out.shape[:2]):
             at = energy / np.float32(stretch[variant, index])
             out[variant, index] = weight[variant, index] * np.interp(at, energy, rows[index])
+        for index, symbol in enumerate(np.array(ELEMENTS)[there]):
+            out[:, index] *= dips(str(symbol), energy.astype(float), rng, _SHALLOW)
     return out, place
 
 

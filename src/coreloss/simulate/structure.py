@@ -14,6 +14,7 @@ from coreloss.simulate.near_edge import (
     EXTENDED_EV,
     EXTENDED_STRENGTH,
     GIANT_RESONANCES,
+    STRONGER_STRUCTURE,
     STRUCTURE_STRENGTH,
     WHITE_LINES,
     extended_structure,
@@ -112,7 +113,10 @@ def add_near_edge(
         scale = recipe.fine_structure_median * np.exp(
             recipe.fine_structure_spread * rng.standard_normal(n)
         )
-        strength = [STRUCTURE_STRENGTH.get(name, 1.0) for name in library.name]
+        strength = [
+            STRUCTURE_STRENGTH.get(name, 1.0) * STRONGER_STRUCTURE.get((ELEMENTS[index], name), 1.0)
+            for index, name in zip(library.element, library.name, strict=True)
+        ]
         scale = np.minimum(scale * np.array(strength)[group], recipe.fine_structure_max)
     else:
         scale = _annys_scale(rng, weight, recipe.fine_structure_max)

@@ -328,7 +328,7 @@ def _card(
     logits: np.ndarray,
     present: np.ndarray,
 ) -> dict[str, Any]:
-    state = states[-1]
+    state = max(states, key=_seen)  # of a mean, that which went farthest
     before = int(state.get("start", {}).get("spectra", 0))
     several = {"mean_of_weights_at": [_seen(s) for s in states]} if len(states) > 1 else {}
     other = recipe.mixture.simulation

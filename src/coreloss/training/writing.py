@@ -24,13 +24,20 @@ def check_target(target: Path, force: bool) -> None:
         return
     if not force:
         raise FileExistsError(f"{target}: exists already; give --force to replace it")
-    members = {place.parent.name for place in target.glob("*/card.json")}
-    other = "a file" if not target.is_dir() else foreign(target, {*_OWN, *members})
-    if other or (members and not (target / "card.json").is_file()):
+    other = "a file" if not target.is_dir() else _other(target)
+    if other:
         raise FileExistsError(
-            f"{target}: exists and is no model alone ({other or min(members)}), so it is not "
-            "replaced; give another name"
+            f"{target}: exists and is no model alone ({other}), so it is not replaced; give "
+            "another name"
         )
+
+
+def _other(folder: Path) -> str:
+    """What a folder holds that is no part of a model; empty where it is a model alone."""
+    members = sorted(path.parent for path in folder.glob("*/card.json"))
+    within = (name for m in members if (name := foreign(m, _OWN, _OWN[0])))
+    other = foreign(folder, {*_OWN, *(member.name for member in members)}, _OWN[0])
+    return other or next(within, "")
 
 
 @contextmanager
