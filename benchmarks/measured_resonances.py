@@ -7,7 +7,8 @@ Of every element from Xe to Tm, Th and U with published absorption of its 4d or 
 Optics): its df/dE as measured, on a power law, with one and two plasmons behind every channel,
 counted. Two windows about the maximum, jump ratios of 0.2 to 1.2, t/λ of 0.1 to 0.8, the axis
 right to 1.5 eV. Beside them the same records with the library's own shape, whose place and width
-were read from these sources.
+were read from these sources. The whole command judges with what was fitted for the default model,
+whichever network it is given.
 """
 
 from __future__ import annotations

@@ -241,19 +241,16 @@ def _gaps(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which steps (n,) between channels leave some out: longer than those on both sides.
 
     Twice as long is enough where a few channels are missing, but not where many are as long, as
-    rounded energies have it; before and behind a channel that is by itself, and at the ends, only
-    much longer ones are.
+    rounded energies have it; before and behind a channel that is by itself only much longer ones
+    are. At the ends the one neighbour counts.
     """
-    before, after = np.append(np.inf, steps[:-1]), np.append(steps[1:], np.inf)
+    before, after = np.append(steps[1], steps[:-1]), np.append(steps[1:], steps[-2])
     alone = (steps > MISSING_RATIO * before) & (steps > MISSING_RATIO * after)
     if alone.mean() > SELDOM:
         alone &= (steps > GAP_RATIO * before) & (steps > GAP_RATIO * after)
     left, right = steps > GAP_RATIO * before, steps > GAP_RATIO * after
     pair = left[:-1] & right[1:]
-    gaps = alone | np.append(pair, False) | np.append(False, pair)
-    gaps[0] |= right[0]
-    gaps[-1] |= left[-1]
-    return np.asarray(gaps)
+    return np.asarray(alone | np.append(pair, False) | np.append(False, pair))
 
 
 def _resampled(

@@ -199,13 +199,13 @@ def _done(options: argparse.Namespace, work: Callable[[Path], Any]) -> int:
     out = Path(options.out or Path(Path(options.file).name).stem + options.suffix)
     check_folder(out, force=options.force, kind=options.kind)
     for file in (options.file, options.low_loss):
-        if file and Path(file).resolve().is_relative_to(out.resolve()):
+        if file and Path(file).exists() and Path(file).resolve().is_relative_to(out.resolve()):
             raise ValueError(f"{file}: lies in the folder of the results; give another --out")
     unfinished = out.with_name(out.name + ".partial")
     check_unfinished(unfinished)
-    begun = unfinished.exists()
     if options.force:
         shutil.rmtree(unfinished, ignore_errors=True)
+    begun = unfinished.exists()  # by an earlier run, whose parts are not this one's to remove
     try:
         result = _named_file(options.file, work, unfinished)
     except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -145,7 +146,7 @@ def quantify(
             f"the axis cannot be put to {shift_ev} eV + {stretch} · recorded; give a shift in eV "
             "and a positive stretch"
         )
-    if (shift_ev, stretch) != (0.0, 1.0) and isinstance(axis_mode, int | float):
+    if (shift_ev, stretch) != (0.0, 1.0) and isinstance(axis_mode, Real):
         raise ValueError(
             f"the axis cannot be moved twice, by {axis_mode:+g} eV and by shift and stretch; give "
             "one of them"

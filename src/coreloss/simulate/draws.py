@@ -231,7 +231,7 @@ def _free_window(
         length = _log_uniform(rng, *recipe.length_ev, n)
         start = _log_uniform(rng, *recipe.start_ev, n)
         anchor = _one_each(rng, rows, groups, n)
-        # some look at an edge that is none of the main ones
+        # some look at any edge, mostly none of the main ones
         other = _one_each(rng, all_rows, all_groups, n)
         anchor = np.where(rng.uniform(size=n) < recipe.minor_fraction, other, anchor)
         chosen = (rng.uniform(size=n) < recipe.anchored_fraction) | framed
