@@ -385,8 +385,11 @@ def test_no_peak_without_its_step() -> None:
                 for c in columns_of(symbol)
                 if c.kind == "atom" and set(column.groups) & set(c.groups)
             )
-            assert np.all(column.shape >= atom.shape - 1e-9)
-            assert column.shape[beyond] >= 0.99 * atom.shape[beyond] > 0.0
+            assert np.all(column.shape >= -1e-9)
+            # a resonance elsewhere stands in the place of the atom's
+            if not column.elsewhere:
+                assert np.all(column.shape >= atom.shape - 1e-9)
+                assert column.shape[beyond] >= 0.99 * atom.shape[beyond] > 0.0
             assert column.shape[round(2.0 * (column.onset_ev - 12.0))] < 0.02
 
 

@@ -52,6 +52,26 @@ def _network(**values: float) -> dict[str, float]:
     return {symbol: values.get(symbol, 0.001) for symbol in ELEMENTS}
 
 
+def test_resonances_are_mixtures_of_early_late_narrow_and_wide_ones() -> None:
+    """So a fit tells where a solid has its maximum, though the table has one place."""
+    columns = columns_of("Nd", 60.0)
+    lines = [c for c in columns if c.kind == "line" and c.groups == ("N45",)]
+    assert len(lines) == 5
+    assert all(c.shape.min() >= 0.0 for c in lines)
+    atom = next(c for c in columns if c.kind == "atom" and "N45" in c.groups)
+    places = [c.onset_ev + c.delay_ev for c in lines]
+    assert min(places) < atom.onset_ev + atom.delay_ev - 2.0
+    assert max(places) > atom.onset_ev + atom.delay_ev + 2.0
+    # a late, wide resonance on a power law: what the library's one shape leaves, mixtures explain
+    energies = np.arange(80.0, 200.0, 0.5)
+    wide = max(lines, key=lambda c: c.shape[: c.shape.size // 2].sum())
+    counts = 1e5 * ((energies / 100.0) ** -3 + 0.5 * shapes_at([wide], energies[None])[0, 0])
+    bins = binned(counts, EnergyAxis(80.0, 0.5, energies.size))
+    here = np.zeros(1), np.ones(1)
+    alone = fit_hypotheses(bins, [c for c in columns if c.kind != "line"], *here).chi2[0]
+    assert fit_hypotheses(bins, columns, *here).chi2[0] < 0.2 * alone
+
+
 def test_true_elements_gain_and_wrong_ones_do_not(ferrite) -> None:
     counts, axis = ferrite
     proof = gather(counts, axis, _network(Fe=0.6, O=0.6, Ba=0.4), ALL, 0.5)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from dm3_file import dm3_image, write_dm3
 
+import coreloss
 from coreloss.io import ReadError, from_signal, load
 
 REAL = Path(
@@ -175,6 +176,16 @@ def test_an_axis_printed_with_too_few_digits_is_fitted(tmp_path):
         assert noted(spectra, "energies are rounded")
 
 
+@pytest.mark.parametrize("step", [0.15, 0.12])
+def test_energies_rounded_to_most_of_a_channel_keep_their_counts(tmp_path, step):
+    fine = 400 + step * np.arange(200)
+    spectra = load(write(tmp_path / "a.txt", rows(fine, digits=1)))
+    assert spectra.axis.dispersion == pytest.approx(step, rel=0.01)
+    np.testing.assert_allclose(spectra.counts, COUNTS)
+    found = coreloss.identify(COUNTS, np.round(fine, 1).astype(np.float32))
+    assert noted(found, "energies are rounded")
+
+
 def test_an_uneven_axis_is_resampled_with_counts_per_ev_kept(tmp_path):
     widths = np.linspace(0.3, 0.9, 300)
     centres = 400 + np.cumsum(widths)
@@ -207,6 +218,14 @@ def test_a_few_channels_missing_are_a_gap(tmp_path, missing, at):
     spectra = load(write(tmp_path / "a.txt", rows(ENERGIES[keep], COUNTS[keep])))
     np.testing.assert_array_equal(np.isnan(spectra.counts), ~keep)
     np.testing.assert_allclose(spectra.counts[keep], COUNTS[keep])
+
+
+@pytest.mark.parametrize("missing", [(60,), (100,), (50, 150)])
+def test_a_missing_channel_of_whole_energies_is_no_rounding(tmp_path, missing):
+    keep = ~np.isin(np.arange(200), missing)
+    text = rows(400.0 + np.flatnonzero(keep), COUNTS[keep], digits=0)
+    spectra = load(write(tmp_path / "a.txt", text))
+    np.testing.assert_array_equal(np.isnan(spectra.counts), ~keep)
 
 
 def test_a_channel_between_two_gaps_is_as_wide_as_the_others(tmp_path):

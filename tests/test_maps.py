@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -232,6 +233,20 @@ def test_dead_saturated_and_nan_pixels_are_left_out(step_bundle: Path) -> None:
     assert any("1 of 96 spectra is saturated" in note for note in maps.notes)
     with pytest.raises(ValueError, match="none of its 96 spectra is usable"):
         element_maps(Spectra(np.zeros((8, 12, 360)), AXIS), model=step_bundle)
+
+
+def test_edges_in_a_gap_are_not_listed(step_bundle: Path) -> None:
+    """Channels that no pixel has hide Ti L1."""
+
+    def edges_of_titanium(counts: np.ndarray) -> str:
+        maps = element_maps(Spectra(counts, AXIS), model=step_bundle, clusters=1)
+        rows = list(csv.DictReader(maps.csv().splitlines()))
+        return next(row["edges"] for row in rows if row["element"] == "Ti")
+
+    counts = image_counts()
+    assert "Ti L1" in edges_of_titanium(counts)
+    counts[..., 150:180] = np.nan
+    assert edges_of_titanium(counts) == "Ti L3; Ti L2"
 
 
 def test_integer_counts_map_like_floats(step_bundle: Path) -> None:

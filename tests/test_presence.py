@@ -150,8 +150,9 @@ def test_long_tables_of_maps_are_cut_and_the_csv_is_not() -> None:
         row(s, 0.004 - 1e-4 * i, ["1 pixel"], "1 spectrum is too few")
         for i, s in enumerate(symbols)
     ]
+    total: Any = SimpleNamespace(gaps=())
     maps: Any = ElementMaps(
-        ("O",), np.ones((3, 4, 1), np.float32), 0.5, rows, None, [],  # type: ignore[arg-type]
+        ("O",), np.ones((3, 4, 1), np.float32), 0.5, rows, total, [],
         np.zeros((3, 4), np.int16), np.zeros((3, 4), np.uint8), (), AXIS,
     )  # fmt: skip
     lines = maps.table().splitlines()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from literature import cxro, film
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from coreloss.edges import ELEMENTS, edges_of
 from coreloss.simulate import simulate
@@ -17,7 +18,7 @@ from coreloss.simulate.draws import draw
 from coreloss.simulate.library import N_GRID, edge_library
 from coreloss.simulate.near_edge import BELLS, GIANT_RESONANCES
 from coreloss.simulate.recipe import load_recipe
-from coreloss.simulate.resonances import dips, resonance, resonances
+from coreloss.simulate.resonances import dips, extremes, resonance, resonances
 from coreloss.simulate.shapes import ShapeVariants, shape_variants
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ INTERFERING = sorted(key for key in GIANT_RESONANCES if key not in BELLS and key
 @lru_cache(maxsize=1)
 def drawn() -> list[ShapeVariants]:
     recipe, library = load_recipe("default"), edge_library()
-    return [shape_variants(np.random.default_rng(k), recipe, library) for k in range(4)]
+    return [shape_variants(np.random.default_rng(k), recipe, library) for k in range(12)]
 
 
 def deviations(symbol: str, data: tuple[Floats, Floats]) -> Floats:
@@ -61,7 +62,7 @@ def nominal(symbol: str, data: tuple[Floats, Floats]) -> float:
 
 @pytest.mark.parametrize("symbol", ["Ce", "Pr", "Eu", "Ho", "Er", "Tm"])
 def test_what_is_drawn_holds_what_films_show(symbol: str) -> None:
-    """504 drawn shapes; the nearest is nearer to the film than the library's own."""
+    """1,512 drawn shapes; the nearest is nearer to the film than the library's own."""
     data = film(symbol, "N4,5")
     found = deviations(symbol, data)
     assert found.min() < 0.18
@@ -70,9 +71,10 @@ def test_what_is_drawn_holds_what_films_show(symbol: str) -> None:
 
 @pytest.mark.parametrize("symbol", ["La", "Pr", "Nd", "Sm", "Gd", "Tb", "Dy", "Tm", "Th", "U"])
 def test_what_is_drawn_holds_what_tables_show(symbol: str) -> None:
-    found = deviations(symbol, cxro(symbol))
-    assert found.min() < 0.25
-    assert found.min() < nominal(symbol, cxro(symbol))
+    """The nearest of them by much, and one in twenty as near as the library's own or so."""
+    found, usual = deviations(symbol, cxro(symbol)), nominal(symbol, cxro(symbol))
+    assert found.min() < min(0.3, max(usual, 0.2))
+    assert np.quantile(found, 0.05) < max(usual, 0.25) + 0.05
 
 
 @pytest.mark.parametrize("key", INTERFERING, ids=" ".join)
@@ -101,7 +103,10 @@ def test_drawn_resonances_spread_about_what_was_observed(key: tuple[str, str]) -
     places = ENERGIES[shapes.argmax(axis=1)]
     assert abs(np.median(places) - maximum) < 2.0
     assert 1.0 < places.std() < 6.0
-    assert 0.5 * strength < np.median(shapes.sum(axis=1)) < 1.8 * strength
+    # as strong as the table has it, whatever its shape
+    usual = resonance(key, ENERGIES, library_onset(key)).sum()
+    assert np.allclose(shapes.sum(axis=1), usual, rtol=0.02)
+    assert 0.8 * strength < usual <= strength
     # another generator of the same seed draws the same
     again = resonances(key, ENERGIES, library_onset(key), np.random.default_rng(3), 300)
     assert np.array_equal(shapes, again)
@@ -112,8 +117,9 @@ def test_weak_lines_lie_before_the_resonances_of_lanthanides_and_actinides() -> 
 
     def rises_before(key: tuple[str, str]) -> Floats:
         maximum = GIANT_RESONANCES[key][0]
-        fine = np.arange(maximum - 29.0, maximum - 3.0, 0.25)
+        fine = np.arange(20.0, 600.0, 0.25)
         shapes = resonances(key, fine, library_onset(key), np.random.default_rng(5), 400)
+        shapes = shapes[:, (fine > maximum - 29.0) & (fine < maximum - 3.0)]
         falls = np.maximum(-np.diff(shapes, axis=1), 0.0).sum(axis=1)
         return np.asarray(falls / GIANT_RESONANCES[key][2])
 
@@ -147,6 +153,90 @@ def test_no_bump_where_a_4p_hole_would_be(symbol: str) -> None:
     assert rises[0] < rises[1] + 0.1
 
 
+@pytest.mark.parametrize("symbol", ["Sb", "Te", "I", "Xe", "Cs", "Ba"])
+def test_what_is_drawn_of_a_4p_hole_has_no_step(symbol: str) -> None:
+    """A Gaussian of 20 eV rises by 0.047 of the height in a channel; some are stretched."""
+    library, index = edge_library(), ELEMENTS.index(symbol)
+    group = library.labels.index(f"{symbol} N23")
+    alone = library.shape.copy()
+    alone[np.arange(alone.shape[0]) != group] = 0.0
+    variants = shape_variants(
+        np.random.default_rng(1), load_recipe("default"), replace(library, shape=alone)
+    )
+    pad = (variants.table.shape[2] - N_GRID) // 2
+    # the resonance of N4,5 is drawn whatever the library has
+    first = pad + int(library.onset_ev[group]) - 60
+    others = replace(library, shape=np.zeros_like(alone))
+    without = shape_variants(np.random.default_rng(1), load_recipe("default"), others)
+    drawn_shapes = (variants.table - without.table)[:, index, first : first + 160]
+    height = drawn_shapes.max(axis=1)
+    assert np.all(height > 0.0)
+    assert np.all(np.abs(np.diff(drawn_shapes, axis=1)).max(axis=1) < 0.07 * height)
+
+
+@pytest.mark.parametrize("symbol", "Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd".split())
+def test_nothing_beneath_a_resonance_begins_with_a_step(symbol: str) -> None:
+    library, key = edge_library(), (symbol, "N45")
+    group = library.labels.index(" ".join(key))
+    rest = library.shape[group] - resonance(key, np.arange(N_GRID, dtype=float), library_onset(key))
+    assert rest.max() > 0.0
+    assert np.diff(rest).max() < 0.35 * rest.max()
+
+
+def test_some_resonances_without_interference_rise_at_once() -> None:
+    """From a fifth to half of the height within a tenth of the width; 4d shells alone."""
+
+    def sudden(key: tuple[str, str]) -> float:
+        shapes = resonances(key, ENERGIES, library_onset(key), np.random.default_rng(2), 300)
+        tops = shapes.argmax(axis=1)
+        rises = []
+        for shape, top in zip(shapes, tops, strict=True):
+            before = shape[: top + 1] / shape[top]
+            half = top - int(np.argmax(before[::-1] < 0.5))
+            fifth = top - int(np.argmax(before[::-1] < 0.2))
+            rises.append(half - fifth < 0.1 * GIANT_RESONANCES[key][1])
+        return float(np.mean(rises))
+
+    assert 0.12 < sudden(("Xe", "N45")) < 0.4
+    assert sudden(("W", "O23")) < 0.1
+
+
+def test_extremes_are_early_late_narrow_wide_and_with_a_tail() -> None:
+    key = ("Nd", "N45")
+    maximum, fwhm, _ = GIANT_RESONANCES[key]
+    usual = resonance(key, ENERGIES, library_onset(key))
+    early_narrow, early_wide, late_narrow, late_wide, tailed = extremes(
+        key, ENERGIES, library_onset(key)
+    )
+    far = maximum + 60.0 < ENERGIES
+    for shape, place in ((early_narrow, -3.5), (early_wide, -3.5), (late_narrow, 3.5)):
+        assert ENERGIES[shape.argmax()] == pytest.approx(maximum + place, abs=1.0)
+    assert (late_wide > 0.5 * late_wide.max()).sum() > 1.1 * fwhm
+    assert (late_narrow > 0.5 * late_narrow.max()).sum() < 0.9 * fwhm
+    assert tailed[far].sum() > 2.0 * usual[far].sum()
+    assert tailed.max() == pytest.approx(usual.max())
+
+
+@pytest.mark.parametrize("symbol", ["Ce", "Pr", "Eu", "Ho", "Er", "Tm"])
+def test_mixtures_of_a_resonances_extremes_are_nearer_to_films(symbol: str) -> None:
+    """Than the library's one shape is, over the same smooth background."""
+    data = film(symbol, "N4,5")
+    maximum = GIANT_RESONANCES[symbol, "N45"][0]
+    at = np.arange(max(data[0][0], maximum - 40.0), min(data[0][-1], maximum + 60.0))
+    density = np.interp(at, *data)
+    smooth, _ = np.linalg.qr(np.stack([(at / at[0]) ** -float(k) for k in range(4)], axis=1))
+    usual = resonance((symbol, "N45"), at, library_onset((symbol, "N45")))[:, None]
+    mixed = extremes((symbol, "N45"), at, library_onset((symbol, "N45"))).T
+
+    def misfit(columns: Floats) -> float:
+        # the background has either sign, a resonance none
+        columns = np.hstack([usual, columns])
+        rest = density - smooth @ (smooth.T @ density)
+        return float(nnls(columns - smooth @ (smooth.T @ columns), rest)[1])
+
+    assert misfit(mixed) < 0.9 * misfit(usual)
+
+
 def test_some_windows_are_short_and_begin_just_before_an_edge() -> None:
     batch = simulate(load_recipe("default"), 3000, seed=12)
     length = batch.size * batch.dispersion
@@ -173,6 +263,51 @@ def test_some_windows_frame_minor_edges() -> None:
         return float(1.0 - main.mean())
 
     assert without_main_edges(1.0) > 2.0 * without_main_edges(0.0)
+
+
+def test_windows_around_minor_edges_are_around_no_main_one() -> None:
+    """Of samples with a minor edge in range; the others have windows around a main one."""
+    library = edge_library()
+    recipe = replace(
+        load_recipe("default"),
+        minor_fraction=1.0,
+        anchored_fraction=1.0,
+        framed_fraction=0.0,
+        length_ev=(25.0, 27.0),
+        close_fraction=1.0,
+    )
+    draws = draw(np.random.default_rng(5), 2000, recipe, library)
+    first = np.zeros((2, 2000), dtype=bool)
+    for group, major in enumerate(library.major):
+        held = (draws.elements == library.element[group]).any(axis=1)
+        ahead = library.onset_ev[group] - draws.start_ev
+        first[int(major)] |= held & (ahead > 3.9) & (ahead < 10.1)
+    assert first[0].mean() > 0.9
+
+
+def test_an_edge_within_two_coarse_channels_of_the_start_does_not_count_as_absent() -> None:
+    recipe = replace(
+        load_recipe("default"),
+        wide_fraction=1.0,
+        wide_dispersion_ev=(7.9, 8.0),
+        length_ev=(800.0, 900.0),
+        close_fraction=1.0,
+        anchored_fraction=1.0,
+        labels="detectable",
+    )
+    batch = simulate(recipe, 600, seed=3)
+    library, start = edge_library(), batch.draws.start_ev
+    ahead = library.onset_ev[None] - start[:, None]
+    checked = 0
+    for row, element in zip(*np.nonzero(~batch.in_range), strict=True):
+        symbol = ELEMENTS.index(batch.elements[element])
+        if symbol not in batch.draws.elements[row]:
+            continue
+        own = ahead[row, library.first[symbol] : library.last[symbol]]
+        if np.any((own > 4.0) & (own < 12.0)):
+            checked += 1
+            assert batch.snr[row, element] > 0.0
+    assert checked > 20
 
 
 def test_oxides_without_d_electrons_shift_by_more() -> None:

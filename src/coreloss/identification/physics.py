@@ -20,6 +20,7 @@ from coreloss.energy import EnergyAxis
 from coreloss.fit import non_negative_solutions
 from coreloss.simulate.library import edge_library
 from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
+from coreloss.simulate.resonances import extremes, resonance
 
 __all__ = [
     "Bins",
@@ -74,7 +75,8 @@ class Column:
     kind : str
         'atom' (with the weakest white lines known), 'plural' (the same, and the atom's edges
         scattered once more) or 'line' (the same with as much near-edge structure as solids
-        show: white lines, or a peak on a sharp edge). Mixtures of them, none negative, are
+        show: white lines, or a peak on a sharp edge; or, in place of the usual giant resonance,
+        one as early, late, narrow or wide as there are). Mixtures of them, none negative, are
         what an edge may look like: no peak without its step.
     groups : tuple of str
         Shell groups in it, 'L23'.
@@ -91,6 +93,11 @@ class Column:
     onset_ev: float
     major: bool
     shape: NDArray[np.float64]
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it stands for a giant resonance other than the table's."""
+        return self.kind == "line" and (self.symbol, self.groups[0]) in GIANT_RESONANCES
 
     @property
     def delay_ev(self) -> float:
@@ -176,6 +183,12 @@ def _columns(symbol: str, cluster: tuple[int, ...]) -> tuple[Column, ...]:
             symbol, name, own, second, height, sharp=bool(library.major[group])
         )
         least += weakest
+        if (symbol, name) in GIANT_RESONANCES:
+            usual = resonance((symbol, name), grid, own)
+            strongest = [
+                np.interp(_ENERGIES, grid, other - usual) * shared
+                for other in extremes((symbol, name), grid, own)
+            ]
         most += [(name, own, bool(library.major[group]), line) for line in strongest]
     thick = atom + least + _MOST_SCATTERED * plural
     return (

@@ -155,7 +155,25 @@ def found_edges(
             for problem, w, k in zip(problems, windows, best, strict=True)
         ]
     )
-    return [_found(*one) for one in zip(windows, likelihood, best, fits, without, strict=True)]
+    freed = iter(
+        solutions(
+            [
+                problem_of(
+                    w.bins,
+                    designs(w.bins, [*w.own, *w.elsewhere, *w.others], -OFFSETS_EV[[k]], ones[:1]),
+                )
+                for w, k in zip(windows, best, strict=True)
+                if w.elsewhere
+            ]
+        )
+    )
+    chi2 = [
+        float(next(freed).chi2[0] if w.elsewhere else fit.chi2[k])
+        for w, k, fit in zip(windows, best, fits, strict=True)
+    ]
+    return [
+        _found(*one) for one in zip(windows, likelihood, best, fits, without, chi2, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -163,7 +181,8 @@ class _Window:
     """The part of a record in which one edge of an element is looked for.
 
     ``kind`` is the edge's in the table, ``channels`` are the first and their number, ``own`` are
-    its columns, ``others`` those of other elements that lie there.
+    its columns, ``others`` those of other elements that lie there. Giant resonances ``elsewhere``
+    take part once it is found where the edge is likeliest: offsets stand for them before.
     """
 
     symbol: str
@@ -172,6 +191,7 @@ class _Window:
     channels: tuple[int, int]
     bins: Bins
     own: list[Column]
+    elsewhere: list[Column]
     others: list[Column]
 
 
@@ -200,10 +220,13 @@ def _window(
         column
         for key, columns in groups.items()
         for column in columns
-        if key[0] != symbol and low < column.onset_ev < high
+        if key[0] != symbol and low < column.onset_ev < high and not column.elsewhere
     ]
     kind = edge_kind(symbol, own[0].groups[0], onset)
-    return _Window(symbol, onset, kind, channels, window_bins(counts, axis, channels), own, others)
+    bins = window_bins(counts, axis, channels)
+    usual = [column for column in own if not column.elsewhere]
+    elsewhere = [column for column in own if column.elsewhere]
+    return _Window(symbol, onset, kind, channels, bins, usual, elsewhere, others)
 
 
 def window_bins(counts: NDArray, axis: EnergyAxis, channels: tuple[int, int]) -> Bins:
@@ -254,8 +277,13 @@ def _log_likelihood(chi2: Floats, window: _Window) -> Floats:
     return np.asarray(likelihood - likelihood.max())
 
 
-def _found(window: _Window, likelihood: Floats, best: int, fits: Fits, without: Fits) -> FoundEdge:
-    """What the fits of a window with and, where the edge is likeliest, without it say."""
+def _found(
+    window: _Window, likelihood: Floats, best: int, fits: Fits, without: Fits, chi2: float
+) -> FoundEdge:
+    """What the fits of a window with and, where the edge is likeliest, without it say.
+
+    ``chi2`` is that of the best one, giant resonances elsewhere included.
+    """
     bins, own, onset = window.bins, window.own, window.onset_ev
     number = bins.counts.size
     weight = np.exp(likelihood)
@@ -266,8 +294,8 @@ def _found(window: _Window, likelihood: Floats, best: int, fits: Fits, without: 
     # from 5 eV below the onset, for what begins before a record is background
     at = onset - 5.0 + np.arange(15.0 + max(10.0, _delay(own)))[None]
     height = float((amplitude @ shapes_at(own, at)[:, 0])[-15:].mean())
-    gain = max(float(without.chi2[0] - fits.chi2[best]), 0.0)
-    snr = np.sqrt(gain / max(1.0, float(fits.chi2[best]) / number))
+    gain = max(float(without.chi2[0]) - chi2, 0.0)
+    snr = np.sqrt(gain / max(1.0, chi2 / number))
     near = np.abs(bins.energies - onset - OFFSETS_EV[best] + 6.0) < 4.0 + bins.width
     below = float(np.mean(bins.counts[near])) if near.any() else float("nan")
     return FoundEdge(
@@ -281,5 +309,5 @@ def _found(window: _Window, likelihood: Floats, best: int, fits: Fits, without: 
         float(snr),
         height / below if below > 0 else float("nan"),
         window.channels,
-        float(fits.chi2[best]),
+        chi2,
     )

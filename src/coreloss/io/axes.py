@@ -23,8 +23,10 @@ __all__ = [
     "uniform",
 ]
 
-# Largest distance from a straight line, in channels, that is put down to rounded energies.
+# Largest distance from a straight line, in channels, that is put down to rounded energies, where
+# their digits do not tell; and, in units of the last digit, where they do. The line itself errs.
 ROUNDING_CHANNELS = 0.3
+ROUNDING_DIGITS = 0.6
 # A step this many times wider than its neighbour is a gap in the record, not a wide channel; and so
 # is one this many times wider than both its neighbours, where such steps are seldom.
 GAP_RATIO = 4.0
@@ -197,16 +199,32 @@ def _line_residual(energies: NDArray[np.float64]) -> float:
     return float(np.max(np.abs(energies - (start + slope * index))) / slope)
 
 
+def _last_digit(energies: NDArray[np.float64]) -> float:
+    """Unit of the last digit of energies (n,) that are written with three or fewer [eV]; 0 else."""
+    for unit in (1.0, 0.1, 0.01, 0.001):
+        scaled = energies / unit
+        if np.all(np.abs(scaled - np.rint(scaled)) < 0.01):  # single precision, too
+            return unit
+    return 0.0
+
+
 def rounded_axis(
-    energies: NDArray[np.float64], most: float = ROUNDING_CHANNELS
+    energies: NDArray[np.float64], most: float | None = None
 ) -> tuple[EnergyAxis, str] | None:
     """The even axis of ascending energies (n_energy,) [eV] that are but rounded, and a note.
 
-    None where they are farther than ``most`` channels from a straight line.
+    None where they are farther from a straight line than ``most`` channels, or than their digits
+    tell without it.
     """
+    slope, start = np.polyfit(np.arange(energies.size), energies, 1)
+    if most is None:
+        most, steps = ROUNDING_CHANNELS, np.diff(energies)
+        # a long step by itself is a missing channel; rounding makes some or none
+        long = np.mean(steps > MISSING_RATIO * np.median(steps))
+        if energies[-1] > energies[0] and (long == 0 or long > SELDOM):
+            most = max(most, ROUNDING_DIGITS * _last_digit(energies) / slope)
     if not _line_residual(energies) <= most:
         return None
-    slope, start = np.polyfit(np.arange(energies.size), energies, 1)
     note = f"energies are rounded; an even axis of {slope:.4g} eV/channel was fitted"
     return EnergyAxis(float(start), float(slope), energies.size), note
 
@@ -231,7 +249,7 @@ def uniform(
     if np.max(np.abs(energies - ends)) <= 1e-3 * step:
         return EnergyAxis(float(energies[0]), float(step), n), counts, []
     repeated = bool(np.any(np.diff(energies) == 0))
-    rounded = rounded_axis(energies, np.inf if repeated else ROUNDING_CHANNELS)
+    rounded = rounded_axis(energies, np.inf if repeated else None)
     if rounded is not None:
         return rounded[0], counts, [rounded[1]]
     return _resampled(source, energies, counts)

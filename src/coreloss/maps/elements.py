@@ -149,7 +149,8 @@ class ElementMaps:
             "kept reason edges".split()
         )
         for row in self.candidates:
-            edges = [e.label for e in edges_of(row["symbol"]) if covers(self.axis, e)]
+            own = edges_of(row["symbol"])
+            edges = [e.label for e in own if covers(self.axis, e, self.total.gaps)]
             writer.writerow(
                 [
                     row["symbol"],
@@ -352,7 +353,8 @@ def element_maps(
     drift, followed = axis_drift(
         image, low_loss, bin=bin, stretch=image.axis.dispersion / dispersion
     )
-    gaps = gaps_of(np.isfinite(sample).any(axis=0), image.axis)
+    missing = ~np.isfinite(sample).any(axis=0)
+    gaps = gaps_of(~missing, image.axis)
     judged = tuple(
         i for i, s in enumerate(bundle.elements) if covers_any(edges_of(s), image.axis, gaps)
     )
@@ -384,7 +386,7 @@ def element_maps(
         total_of(whole)[None] / whole.shape[0], spared, drift,
     )  # fmt: skip
     run_blocks(work, image, store, blocks, scheduler=scheduler, label="identifying")
-    return _assembled(image, bundle, limit, least_fraction, store, judged, blank, notes, threads)
+    return _assembled(image, bundle, limit, least_fraction, store, judged, missing, notes, threads)
 
 
 def _stamp(image: SpectrumImage) -> list[Any]:
@@ -401,12 +403,12 @@ def _assembled(
     least_fraction: float,
     store: Store,
     judged: tuple[int, ...],
-    blank: NDArray[np.bool_],
+    missing: NDArray[np.bool_],
     notes: list[str],
     threads: int,
 ) -> ElementMaps:
     def identified(counts: NDArray[np.float64]) -> Proof:
-        spectra = Spectra(np.where(blank, np.nan, counts), image.axis)
+        spectra = Spectra(np.where(missing, np.nan, counts), image.axis)
         return Proof.of(
             identify_spectra(
                 spectra, model=bundle, threshold=limit, threads=threads, evidence=True

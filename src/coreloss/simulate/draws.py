@@ -226,14 +226,15 @@ def _free_window(
     rows, slots, groups = _groups_in(library, elements, *limits, major=True)
     onset = library.onset_ev[groups]
     all_rows, _, all_groups = _groups_in(library, elements, *limits, major=False)
+    minor = ~library.major[all_groups]
 
     def window() -> tuple[Floats, Floats]:
         length = _log_uniform(rng, *recipe.length_ev, n)
         start = _log_uniform(rng, *recipe.start_ev, n)
         anchor = _one_each(rng, rows, groups, n)
-        # some look at any edge, mostly none of the main ones
-        other = _one_each(rng, all_rows, all_groups, n)
-        anchor = np.where(rng.uniform(size=n) < recipe.minor_fraction, other, anchor)
+        other = _one_each(rng, all_rows[minor], all_groups[minor], n)
+        at_minor = (other >= 0) & (rng.uniform(size=n) < recipe.minor_fraction)
+        anchor = np.where(at_minor, other, anchor)
         chosen = (rng.uniform(size=n) < recipe.anchored_fraction) | framed
         before = np.maximum(rng.uniform(0.08, 0.7, n) * length, 10.0)
         # short records, and subtracted ones, may begin close to their edge

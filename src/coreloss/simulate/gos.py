@@ -358,7 +358,8 @@ def _labelled(
     snr[rows, element] = _numpy(snr_slots)[rows, slots]
     # an edge that begins where the record does is neither clearly there nor clearly absent
     begun = np.zeros((n, count), dtype=bool)
-    at_start = np.abs(features["onset"] - start[features["spectrum"]] + 6.0) < 9.0
+    ahead = start[features["spectrum"]] - features["onset"]
+    at_start = (ahead < 15.0) & (ahead > -margin)
     begun[features["spectrum"][at_start], element[features["used"][at_start]]] = True
     begun &= ~in_range
     below = np.float32(0.999 * recipe.snr_present)

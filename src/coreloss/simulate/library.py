@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from coreloss.atom.cross_section import oscillator_table
 from coreloss.atom.delayed import DELAYED_M45
 from coreloss.edges import ELEMENTS, edges_of
-from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
-from coreloss.simulate.resonances import resonance
+from coreloss.simulate.near_edge import GIANT_RESONANCES, NO_4P_HOLE, WHITE_LINES
+from coreloss.simulate.resonances import beneath, resonance
 from coreloss.simulate.shallow import shallow_density
 
 __all__ = ["MARGIN", "N_GRID", "EdgeLibrary", "edge_library", "grid_size"]
@@ -63,9 +63,7 @@ _GROUPS = {
 }
 
 
-# 4p holes of these decay into 4d holes before they are one: no line or edge is left of what
-# one electron alone would do (G. Wendin & M. Ohno, Phys. Scr. 14, 148 (1976))
-_NO_4P_HOLE = ("Sb", "Te", "I", "Xe", "Cs", "Ba")
+# FWHM over which what 4p holes would do is smeared, see `NO_4P_HOLE`
 _SMEARED_EV = 20.0
 
 
@@ -195,20 +193,24 @@ def edge_library(major_only: bool = False, measured: bool = True) -> EdgeLibrary
             partner = parts[-1] if len(parts) > 1 else np.zeros(N_GRID)
             first_onset, second_onset = members[0].onset_ev, members[-1].onset_ev
             near = slice(int(first_onset), min(int(first_onset) + 80, N_GRID))
-            if measured and (symbol, key) in GIANT_RESONANCES:
+            resonant = measured and (symbol, key) in GIANT_RESONANCES
+            smeared = measured and key == "N23" and symbol in NO_4P_HOLE
+            if resonant:
                 partner = np.zeros(N_GRID)
                 # independent electrons have part of the resonance, in the wrong place
                 total = np.minimum(total, total[int(first_onset) + 80])
+                total = total * beneath((symbol, key), energies)
                 total = total + resonance((symbol, key), energies, first_onset)
-            elif measured and key == "N23" and symbol in _NO_4P_HOLE:
+            elif smeared:
                 total = _smeared(np.minimum(total, total[int(first_onset) + 60]), _SMEARED_EV)
                 partner = np.zeros(N_GRID)
             rows.append(total.astype(np.float32))
             partners.append(partner.astype(np.float32))
             # spin–orbit partners have all but the same radial functions
             ratio = table.collected[:, table.index(symbol, members[0].subshell)]
-            if measured and (symbol, key) in GIANT_RESONANCES:
-                ratio = np.ones_like(ratio)  # a resonance is dipole-like as far as it goes
+            if resonant or smeared:
+                # a resonance is dipole-like as far as it goes; of what is smeared no step is left
+                ratio = np.ones_like(ratio)
             collected.append(ratio / ratio[TYPICAL_REACH])
             element.append(index)
             name.append(key)

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 __all__ = [
     "BELLS",
     "GIANT_RESONANCES",
+    "NO_4P_HOLE",
+    "OWN_STRUCTURE",
     "STRUCTURE_STRENGTH",
     "WHITE_LINES",
     "WhiteLines",
@@ -200,10 +202,17 @@ STRUCTURE_STRENGTH = {"K": 3.0, "L23": 1.3, "M45": 0.7, "N45": 0.7, "N67": 0.7} 
 }  # fmt: skip
 
 
-#: In compounds the L2,3 edges of the third row show peaks as K edges do, Li and Be K excitons.
-STRONGER_STRUCTURE = {(s, "L23"): 2.0 for s in "Na Mg Al Si P S Cl".split()} | {
-    (s, "K"): 1.3 for s in ("Li", "Be")
-}
+#: 4p holes of these decay into 4d holes before they are one: no line or edge is left of what
+#: one electron alone would do (G. Wendin & M. Ohno, Phys. Scr. 14, 148 (1976)).
+NO_4P_HOLE = ("Sb", "Te", "I", "Xe", "Cs", "Ba")
+
+#: Over that of other elements: in compounds the L2,3 edges of the third row show peaks as K edges
+#: do, Li and Be K excitons; what is no edge has no structure.
+OWN_STRUCTURE = (
+    {(s, "L23"): 2.0 for s in "Na Mg Al Si P S Cl".split()}
+    | {(s, "K"): 1.3 for s in ("Li", "Be")}
+    | {(s, "N23"): 0.0 for s in NO_4P_HOLE}
+)
 
 
 def lifetime_width_ev(excess_ev: Any, diameter_pm: Any) -> Any:

@@ -65,8 +65,8 @@ class SimulationRecipe:
     end_ev: Range = (90.0, 3300.0)
     length_ev: Range = (25.0, 2800.0)
     anchored_fraction: float = 0.82
-    #: of the windows around an edge those around any, not a main one; and those that begin 4 to
-    #: 10 eV before it, the others 10 eV or more
+    #: of the windows around an edge those around a minor one; and those that begin 4 to 10 eV
+    #: before it, the others 10 eV or more
     minor_fraction: float = 0.1
     close_fraction: float = 0.15
     #: [eV/channel], log-uniform; records finer than 1 eV are simulated at 1 eV, to which

@@ -104,8 +104,8 @@ def shape_variants(
     for group, (index, onset) in enumerate(zip(library.element, library.onset_ev, strict=True)):
         key = ELEMENTS[index], library.name[group]
         resonant = recipe.measured_shapes and key in GIANT_RESONANCES
-        first = int(onset) - (seen_before(key) if resonant else 0)
-        first = max(first, 1)
+        before = seen_before(key) if recipe.measured_shapes else 0
+        first = max(int(onset) - before, 1)
         shape = library.shape[group, first:]
         at = low[: shape.size]
         gap = int(library.second_ev[group]) - first

@@ -14,7 +14,7 @@ from coreloss.simulate.near_edge import (
     EXTENDED_EV,
     EXTENDED_STRENGTH,
     GIANT_RESONANCES,
-    STRONGER_STRUCTURE,
+    OWN_STRUCTURE,
     STRUCTURE_STRENGTH,
     WHITE_LINES,
     extended_structure,
@@ -114,7 +114,7 @@ def add_near_edge(
             recipe.fine_structure_spread * rng.standard_normal(n)
         )
         strength = [
-            STRUCTURE_STRENGTH.get(name, 1.0) * STRONGER_STRUCTURE.get((ELEMENTS[index], name), 1.0)
+            STRUCTURE_STRENGTH.get(name, 1.0) * OWN_STRUCTURE.get((ELEMENTS[index], name), 1.0)
             for index, name in zip(library.element, library.name, strict=True)
         ]
         scale = np.minimum(scale * np.array(strength)[group], recipe.fine_structure_max)
