@@ -198,3 +198,74 @@ def test_an_array_has_no_other_signals(tmp_path: Path) -> None:
     assert load(tmp_path / "a.npy", signal=0).axis.size == 200
     with pytest.raises(ReadError, match=re.escape("holds one array, and no 'HAADF'")):
         load(tmp_path / "a.npy", signal="HAADF")
+
+
+@pytest.mark.parametrize(("between", "mark"), [("\t", ","), (";", ","), (";", "."), (",", '"')])
+def test_thousands_are_parted_where_counts_fall_below_a_thousand(
+    between: str, mark: str, tmp_path: Path
+) -> None:
+    counts = np.round(1002.5 - 0.5 * np.arange(200)) * 20 - 18000
+    texts = [f"{int(count):,}" for count in counts]
+    if mark == ".":
+        texts = [text.replace(",", ".") for text in texts]
+    if mark == '"':
+        texts = [f'"{text}"' for text in texts]
+    lines = [f"{400 + 2 * i}{between}{text}" for i, text in enumerate(texts)]
+    (tmp_path / "a.txt").write_text("Energy loss (eV)" + between + "Counts\n" + "\n".join(lines))
+    assert counts.max() > 1000 > counts.min() > 0
+    np.testing.assert_array_equal(load(tmp_path / "a.txt").counts, counts)
+
+
+def test_three_decimals_are_no_thousands(tmp_path: Path) -> None:
+    values = np.round(900.0 - 1.377 * np.arange(200), 3)
+    values[50] = 831.0
+    lines = [f"{400 + 2 * i};{v:g}".replace(".", ",") for i, v in enumerate(values)]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    np.testing.assert_allclose(load(tmp_path / "a.txt").counts, values)
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "# energy loss spectrum, exposure 100 ms",
+        "# energy loss, probe size 0.1 nm",
+        "# Beam energy: 0.3 MeV, energy loss axis",
+        "# energy resolution 15 meV",
+    ],
+)
+def test_units_of_other_things_in_a_remark(remark: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(remark + "\n" + rows(" "))
+    assert load(tmp_path / "a.txt").axis.offset == pytest.approx(400.0)
+
+
+@pytest.mark.parametrize("name", ["Bkg", "Subtracted", "Background fit", "Model", "Residual"])
+def test_what_a_program_has_computed_is_not_the_spectrum(name: str, tmp_path: Path) -> None:
+    lines = [f"{e:.2f},{0.5 * c:.2f},{c:.2f}" for e, c in zip(ENERGIES, COUNTS, strict=True)]
+    (tmp_path / "a.csv").write_text(f"Energy (eV),{name},Spectrum\n" + "\n".join(lines))
+    np.testing.assert_allclose(load(tmp_path / "a.csv").counts, COUNTS)
+
+
+@pytest.mark.parametrize("missing", [(), (130,), (130, 131, 300), tuple(range(400, 430))])
+@pytest.mark.parametrize(("step", "digits"), [(1.5, 0), (0.25, 1), (0.15, 1), (1.03, 0), (2.3, 0)])
+def test_rounded_energies_that_lack_channels_keep_their_counts(
+    step: float, digits: int, missing: tuple[int, ...], tmp_path: Path
+) -> None:
+    counts = np.round(1e8 / (400.0 + np.arange(900)))
+    counts[list(missing)] = np.nan
+    lines = [
+        f"{440 + step * i:.{digits}f} {count:.0f}"
+        for i, count in enumerate(counts)
+        if i not in missing
+    ]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    spectra = load(tmp_path / "a.txt")
+    assert spectra.axis.dispersion == pytest.approx(step, rel=1e-3)
+    assert spectra.axis.offset == pytest.approx(440.0, abs=0.6 * 10.0**-digits)
+    np.testing.assert_array_equal(spectra.counts, counts)
+
+
+@pytest.mark.parametrize(("step", "digits"), [(0.97, 0), (0.09, 1)])
+def test_rounded_energies_that_seldom_repeat(step: float, digits: int, tmp_path: Path) -> None:
+    lines = [f"{440 + step * i:.{digits}f} {1e6 / (400 + i):.0f}" for i in range(780)]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    assert load(tmp_path / "a.txt").axis.dispersion == pytest.approx(step, rel=1e-3)

@@ -299,7 +299,13 @@ def _legend(axes: Axes, shades: Any, result: Identification) -> None:
     for y, face, edge, width, text in (
         (2.6, shades(0.9), "#D55E00", 1.8, f"found (≥ {100 * result.threshold:.0f} %)"),
         (3.6, "#FFFFFF", "#B9C4CC", 0.5, "judged absent"),
-        (4.6, "#F1F1F1", "#E4E4E4", 0.5, "not judged: no edge in range"),
+        (
+            4.6,
+            "#F1F1F1",
+            "#E4E4E4",
+            0.5,
+            "not judged: no edge in range" + (" and outside gaps" if result.gaps else ""),
+        ),
     ):
         axes.add_patch(
             Rectangle((x, y), 0.75, 0.7, facecolor=face, edgecolor=edge, linewidth=width)

@@ -28,6 +28,7 @@ from coreloss.identification.bundle import ModelBundle
 from coreloss.identification.judgement import judgement
 from coreloss.identification.physics import binned, columns_of, fit_hypotheses
 from coreloss.identification.positions import FoundEdge, distinct, edge_kind, found_edges
+from coreloss.identification.result import bridged
 
 __all__ = [
     "estimate_axis",
@@ -89,7 +90,8 @@ def estimate_axis(
 
     Parameters
     ----------
-    counts : ndarray, (n_energy,), finite
+    counts : ndarray, (n_energy,)
+        NaN in gaps.
     axis : EnergyAxis
         As recorded.
     bundle : ModelBundle
@@ -233,7 +235,7 @@ def _logits(
 ) -> Floats:  # fmt: skip
     middle = axis.offset + 0.5 * (axis.size - 1) * axis.dispersion
     return bundle.recorded_logits(
-        np.repeat(np.asarray(counts, dtype=float)[None], shift.size, axis=0),
+        np.repeat(bridged(np.asarray(counts, dtype=float))[None], shift.size, axis=0),
         middle + shift + stretch * (axis.offset - middle),
         stretch * axis.dispersion,
         np.full(shift.size, axis.size),

@@ -51,6 +51,8 @@ _MOST = 12
 # a step that is no more than this many standard errors is not seen
 _SEEN_SNR = 3.0
 _STEP_BINS = 6
+# over the largest count: the noise of bins in which nothing was recorded is beyond it
+_DARK = 1e3
 # how far an edge of a compound may lie from its place in the table
 _CHEMICAL_EV = 3.0
 # standard errors from which a step that no element explains is told
@@ -248,7 +250,8 @@ def gather(
 
     Parameters
     ----------
-    counts : ndarray, (n_energy,), finite
+    counts : ndarray, (n_energy,)
+        NaN in gaps.
     axis : EnergyAxis
         The right one.
     network : mapping of str to float
@@ -367,8 +370,10 @@ def _strongest_step(
 ) -> tuple[float, float]:
     """Where a residual (n,) steps up most [eV], and by how many standard errors.
 
-    The means of six bins after and before; the model's own error counts as noise.
+    The means of six bins after and before, all of them recorded; the model's own error counts as
+    noise.
     """
+    dark = sigma > _DARK * np.abs(counts).max(initial=0.0)
     sigma = np.sqrt(sigma**2 + (_SHAPE_ERROR * counts) ** 2)
     scaled = residual / np.where(sigma > 0, sigma, np.inf)
     if scaled.size < 4 * _STEP_BINS:
@@ -376,6 +381,8 @@ def _strongest_step(
     total = np.concatenate([[0.0], np.cumsum(scaled)])
     mean = (total[_STEP_BINS:] - total[:-_STEP_BINS]) / _STEP_BINS
     step = (mean[_STEP_BINS:] - mean[:-_STEP_BINS]) * np.sqrt(0.5 * _STEP_BINS)
+    gone = np.concatenate([[0], np.cumsum(dark)])
+    step[gone[2 * _STEP_BINS :] > gone[: -2 * _STEP_BINS]] = 0.0
     # the ends of a record are often shaded
     inner = step[_STEP_BINS:-_STEP_BINS]
     if inner.size == 0:

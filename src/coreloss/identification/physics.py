@@ -18,6 +18,7 @@ from coreloss.atom.cross_section import angular_factor
 from coreloss.edges import ELEMENTS
 from coreloss.energy import EnergyAxis
 from coreloss.fit import non_negative_solutions
+from coreloss.identification.result import bridged
 from coreloss.simulate.library import edge_library
 from coreloss.simulate.near_edge import GIANT_RESONANCES, WHITE_LINES
 from coreloss.simulate.resonances import extremes, resonance
@@ -57,6 +58,8 @@ _SHARP_PEAKS = ((2.5, 4.0, 3.0), (9.0, 8.0, 2.0), (20.0, 14.0, 1.0))
 _MODEL_ERROR = 0.001
 # about a channel, where the model's misfit is taken from: bins, or eV if they are more
 _MISFIT_BINS, _MISFIT_EV = 4, 15.0
+# noise of bins in which nothing was recorded, over the largest count
+_NOTHING = 1e6
 # of a column of the background, that the others do not hold
 _LEAST_PART = 1e-8
 # columns more than another problem's up to which problems are solved with it
@@ -309,21 +312,26 @@ def binned(counts: NDArray, axis: EnergyAxis, most: int = 500) -> Bins:
 
     Parameters
     ----------
-    counts : ndarray, (n_energy,), finite
+    counts : ndarray, (n_energy,)
+        NaN in gaps, the bins of which weigh nothing.
     axis : EnergyAxis
     most : int
     """
     values = np.asarray(counts, dtype=float)
+    recorded = np.isfinite(values)
+    values = bridged(values)
     span = axis.size * axis.dispersion
     factor = max(1, round(max(1.0, span / most) / axis.dispersion))
     factor = min(factor, max(1, axis.size // 8))
     number = axis.size // factor
-    gain, floor = noise_level(values)
+    gain, floor = noise_level(values[recorded])
     y: Floats = values[: number * factor].reshape(number, factor).sum(axis=1) / factor
     first = axis.offset + 0.5 * (factor - 1) * axis.dispersion
     energies: Floats = np.asarray(first + axis.dispersion * factor * np.arange(number), dtype=float)
     noise = (gain * np.abs(y) + floor) / factor
     top = float(np.abs(y).max()) or 1.0
+    whole = recorded[: number * factor].reshape(number, factor).all(axis=1)
+    noise = np.where(whole, noise, (_NOTHING * top) ** 2)
     return _weighted(energies, y, noise, noise + (_MODEL_ERROR * y) ** 2 + (1e-6 * top) ** 2)
 
 

@@ -40,6 +40,8 @@ RESONANCE_EV = 16.0
 OFFSETS_EV = np.arange(-12.0, 13.0)
 _BEFORE_EV, _AFTER_EV = 40.0, 50.0
 _LEAST_BEFORE_EV, _LEAST_AFTER_EV = 8.0, 8.0
+# of the channels so close to an onset
+_LEAST_RECORDED = 0.75
 # share of the channels of a window that tell something new: edge shapes err over several
 _INDEPENDENT = 0.25
 _FEWEST_BINS = 16
@@ -118,7 +120,8 @@ def found_edges(
 
     Parameters
     ----------
-    counts : ndarray, (n_energy,), finite
+    counts : ndarray, (n_energy,)
+        NaN in gaps, in which no edge is looked for.
     axis : EnergyAxis
     symbols : sequence of str
     minor : bool
@@ -214,7 +217,13 @@ def _window(
     if inside.size < _FEWEST_BINS:
         return None
     channels = int(inside[0]), int(inside.size)
-    if not np.ptp(counts[inside]) > 0:
+    recorded = np.isfinite(counts[inside])
+    about = (energies[inside] > onset - _LEAST_BEFORE_EV) & (
+        energies[inside] < onset + _LEAST_AFTER_EV
+    )
+    if recorded.sum() < _FEWEST_BINS or recorded[about].sum() < _LEAST_RECORDED * about.sum():
+        return None
+    if not np.ptp(counts[inside][recorded]) > 0:
         return None
     others = [
         column

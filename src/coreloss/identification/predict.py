@@ -23,7 +23,15 @@ from coreloss.identification.candidates import (
 from coreloss.identification.edge_free import least_edge
 from coreloss.identification.evidence import Evidence, doubted, gather
 from coreloss.identification.gain_steps import without_gain_steps
-from coreloss.identification.result import Identification, Ranges, bridged, covers_any, gaps_of
+from coreloss.identification.result import (
+    Identification,
+    Ranges,
+    bridged,
+    covers_any,
+    gaps_of,
+    mended,
+    unrecorded_said,
+)
 from coreloss.identification.spikes import without_spikes
 from coreloss.io.axes import rounded_axis
 
@@ -201,18 +209,14 @@ def identify_spectra(
                     )
                 )
             elements = judged[part, gaps]
-            notes += tuple(
-                f"nothing was recorded from {start:.0f} to {end:.0f} eV; edges there are not judged"
-                for start, end in gaps
-            )
-            mended = bridged(whole)
-            abstained = "" if sure[number] else reason_to_abstain(mended, part)
+            notes += tuple(map(unrecorded_said, gaps))
+            abstained = "" if sure[number] else reason_to_abstain(bridged(whole), part)
             if abstained:
                 elements, values = frozenset(), dict.fromkeys(values, 0.0)
             elif evidence:
                 alone = estimate is not None and estimate.by_one_edge
                 shown = least_edge(limit, bundle.threshold, searched=alone)
-                proof = gather(mended, part, values, elements, limit, shown=shown)
+                proof = gather(mended(whole, part), part, values, elements, limit, shown=shown)
                 values |= {s: e.probability for s, e in proof.elements.items()}
                 shows_edge = proof.shows_edge
             if estimate is not None and estimate.corrected:
@@ -220,7 +224,9 @@ def identify_spectra(
                 if proof is not None:
                     proof = doubted(proof, estimate.certainty, limit)
         else:
-            notes = (*notes, "not judged: too few channels hold numbers, or all hold the same")
+            reasons: list[SpectrumError] = []
+            _mended(whole[None], axis, bundle, reasons)
+            abstained = str(reasons[0])
         groups = rival_groups(values, elements, part, gaps) if shows_edge else []
         # beside a zero-loss peak plasmons feign edges: no one is named for being the likeliest
         likeliest = limit <= bundle.threshold and bool(groups)
@@ -321,7 +327,8 @@ def _axis_estimate(
     zero = zero_loss_ev(record, part)
     if zero is not None:
         return by_zero_loss(zero, part.dispersion)
-    estimate = estimate_axis(record, part, bundle, threads=threads)
+    seen = total[int(first[0]) :][:length]
+    estimate = estimate_axis(mended(seen, part), part, bundle, threads=threads)
     # it is stated for the middle of the recorded channels, which may not be the axis's own
     move = (part.offset + 0.5 * (length - 1) * part.dispersion) - (
         axis.offset + 0.5 * (axis.size - 1) * axis.dispersion

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from coreloss.identification.candidates import CandidateSet
     from coreloss.identification.evidence import Evidence
 
-__all__ = ["Identification", "Ranges", "bridged", "covers", "covers_any", "gaps_of"]
+__all__ = [
+    "Identification",
+    "Ranges",
+    "bridged",
+    "covers",
+    "covers_any",
+    "gaps_of",
+    "mended",
+    "unrecorded_said",
+]
 
 Ranges = tuple[tuple[float, float], ...]
 
@@ -191,7 +200,8 @@ class Identification:
         if self.not_judged:
             shown = " ".join(self.not_judged[:12])
             more = " …" if len(self.not_judged) > 12 else ""
-            lines.append(f"  no edge in range, not judged: {shown}{more}")
+            where = "in range" if not self.gaps else "in range and outside the gaps"
+            lines.append(f"  no edge {where}, not judged: {shown}{more}")
         return "\n".join(lines)
 
     def _nothing_else(self) -> str:
@@ -230,7 +240,8 @@ class Identification:
             return self.evidence
         network = dict.fromkeys(self.probabilities, 0.0)
         network |= {s: candidates[s].network for s in self.found if s in candidates}
-        return gather(bridged(self.counts), self.axis, network, self.judged, self.threshold)
+        counts = mended(self.counts, self.axis)
+        return gather(counts, self.axis, network, self.judged, self.threshold)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """The spectrum with its edges, and a periodic table; see `coreloss.plot.identification`."""
@@ -248,6 +259,15 @@ def bridged(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.interp(places, places[good], counts[good]))
 
 
+def mended(counts: NDArray[np.float64], axis: EnergyAxis) -> NDArray[np.float64]:
+    """One spectrum (n_energy,) with straight lines over dead channels; NaN is left in its gaps."""
+    out = bridged(counts)
+    for start, end in gaps_of(np.isfinite(counts), axis):
+        first, last = (round((e - axis.start) / axis.dispersion) for e in (start, end))
+        out = np.where((np.arange(out.size) < first) | (np.arange(out.size) >= last), out, np.nan)
+    return out
+
+
 def gaps_of(recorded: NDArray[np.bool_], axis: EnergyAxis) -> Ranges:
     """Ranges [eV] within a record that no channel (n_energy,) recorded.
 
@@ -260,6 +280,11 @@ def gaps_of(recorded: NDArray[np.bool_], axis: EnergyAxis) -> Ranges:
         for first, end in zip(np.nonzero(steps < 0)[0], np.nonzero(steps > 0)[0], strict=True)
         if (end - first) * axis.dispersion > 2.0 * _margin(axis)
     )
+
+
+def unrecorded_said(gap: tuple[float, float]) -> str:
+    """What is said of a gap [eV]."""
+    return f"nothing was recorded from {gap[0]:.0f} to {gap[1]:.0f} eV; edges there are not judged"
 
 
 def covers(axis: EnergyAxis, edge: Edge, gaps: Ranges = ()) -> bool:

@@ -26,7 +26,9 @@ __all__ = [
 # Largest distance from a straight line, in channels, that is put down to rounded energies, where
 # their digits do not tell; and, in units of the last digit, where they do. The line itself errs.
 ROUNDING_CHANNELS = 0.3
-ROUNDING_DIGITS = 0.6
+# … and, between the least and the largest, in units of their last digit: one, and some arithmetic
+ROUNDING_DIGITS = 1.1
+EXACT_CHANNELS = 0.05
 # A step this many times wider than its neighbour is a gap in the record, not a wide channel; and so
 # is one this many times wider than both its neighbours, where such steps are seldom.
 GAP_RATIO = 4.0
@@ -154,10 +156,11 @@ def settle_rows(
                 "give a column of energies in eV, and one of counts",
             )
         return energies, counts, notes
-    if not disordered and repeats > 0.2 * energies.size:
+    if not disordered and repeats > 0.01 * energies.size:
         # A fine axis printed with too few digits repeats in runs but follows a line.
         run = energies.size / np.unique(energies).size
-        if _line_residual(energies) <= run:
+        near = _line_residual(energies) <= run if repeats > 0.2 * energies.size else _even(energies)
+        if near:
             return energies, counts, notes
     if repeats > 0.01 * energies.size:
         raise ReadError(
@@ -208,6 +211,48 @@ def _last_digit(energies: NDArray[np.float64]) -> float:
     return 0.0
 
 
+def _even(energies: NDArray[np.float64]) -> bool:
+    """Whether ascending energies (n,) are an even axis rounded to their last digit."""
+    found = _places(energies)
+    return found is not None and int(found[0][-1]) == energies.size - 1
+
+
+def _places(energies: NDArray[np.float64]) -> tuple[NDArray[np.intp], float, float] | None:
+    """Which channels of an even axis ascending energies (n,) are, rounded to their last digit.
+
+    With them come the axis's first energy and its step [eV]. Channels may be missing. A few long
+    steps tell of these, but evenly spread ones of rounding: 1.03 eV a channel skips every 33rd
+    whole number. None where no axis is so close.
+    """
+    unit, number = _last_digit(energies), energies.size
+    span = float(energies[-1] - energies[0])
+    if unit == 0.0 or number < 8 or span <= 0:
+        return None
+    steps = np.diff(energies)
+    long = np.flatnonzero(steps > MISSING_RATIO * np.median(steps))
+    even = long.size > 2 and np.ptp(np.diff(long)) <= 2
+    whole = long.size == 0 or long.size > SELDOM * number or even
+    for missing in range(0 if whole else 1, number // 2):
+        step = span / (number - 1 + missing)
+        if missing and unit > step:
+            return None  # any energies are as close to so fine an axis
+        # the first and the last energy are rounded, too
+        for begin, end in itertools.product((0.0, -0.4, 0.4), repeat=2):
+            away = energies - energies[0] - begin * unit
+            place = np.rint(away / (step + (end - begin) * unit / (number - 1 + missing)))
+            for _ in range(2):
+                slope, start = np.polyfit(place, energies, 1)
+                place = np.rint((energies - start) / slope)
+            if not missing:
+                place = np.arange(number, dtype=float)
+            slope = float(np.polyfit(place, energies, 1)[0])
+            rest = energies - slope * place
+            if np.ptp(rest) <= ROUNDING_DIGITS * unit and np.all(np.diff(place) > 0):
+                first = 0.5 * float(rest.min() + rest.max()) + slope * place[0]
+                return (place - place[0]).astype(np.intp), first, slope
+    return None
+
+
 def rounded_axis(
     energies: NDArray[np.float64], most: float | None = None
 ) -> tuple[EnergyAxis, str] | None:
@@ -217,16 +262,39 @@ def rounded_axis(
     tell without it.
     """
     slope, start = np.polyfit(np.arange(energies.size), energies, 1)
-    if most is None:
-        most, steps = ROUNDING_CHANNELS, np.diff(energies)
-        # a long step by itself is a missing channel; rounding makes some or none
-        long = np.mean(steps > MISSING_RATIO * np.median(steps))
-        if energies[-1] > energies[0] and (long == 0 or long > SELDOM):
-            most = max(most, ROUNDING_DIGITS * _last_digit(energies) / slope)
-    if not _line_residual(energies) <= most:
-        return None
+    if not _line_residual(energies) <= (ROUNDING_CHANNELS if most is None else most):
+        found = _places(energies) if most is None else None
+        if found is None or found[0][-1] >= energies.size:
+            return None
+        _, start, slope = found
     note = f"energies are rounded; an even axis of {slope:.4g} eV/channel was fitted"
     return EnergyAxis(float(start), float(slope), energies.size), note
+
+
+def _with_missing(
+    energies: NDArray[np.float64], counts: NDArray[np.floating]
+) -> tuple[EnergyAxis, NDArray[np.floating], list[str]] | None:
+    """Rounded energies of an even axis that lacks channels: these get NaN, the others their counts.
+
+    None of energies that are not rounded: their steps tell which channels are missing.
+    """
+    found = _places(energies)
+    if found is None:
+        return None
+    place, start, step = found
+    rest = energies - step * place
+    if np.ptp(rest) < EXACT_CHANNELS * step or place[-1] < energies.size:
+        return None
+    whole = np.full((*counts.shape[:-1], int(place[-1]) + 1), np.nan)
+    whole[..., place] = counts
+    return (
+        EnergyAxis(start, step, whole.shape[-1]),
+        whole,
+        [
+            f"energies are rounded; an even axis of {step:.4g} eV/channel was fitted, of which "
+            f"{whole.shape[-1] - energies.size} channels are missing"
+        ],
+    )
 
 
 def uniform(
@@ -252,7 +320,7 @@ def uniform(
     rounded = rounded_axis(energies, np.inf if repeated else None)
     if rounded is not None:
         return rounded[0], counts, [rounded[1]]
-    return _resampled(source, energies, counts)
+    return _with_missing(energies, counts) or _resampled(source, energies, counts)
 
 
 def _gaps(steps: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ _UNIT = re.compile(
     r"(?<![A-Za-z])(keV|meV|MeV|eV|nm|µm|um|Å|ms|s|px|pixels?|channels?)(?![A-Za-z])", re.I
 )
 _ENERGY = re.compile(r"energy|loss|\be\b|\bev\b|\bkev\b|Δe", re.I)
-_NOT_COUNTS = re.compile(r"err|sigma|std|uncert|background|\bbg\b|index|channel|pixel", re.I)
+_NOT_COUNTS = re.compile(
+    r"err|sigma|std|uncert|backgr|bkg|\bbg\b|subtr|\bfit|model|resid|index|channel|pixel", re.I
+)
+# what else than the axis is told in these units
+_NOT_THE_AXIS = re.compile(r"resol|fwhm|beam|primary|accelerat", re.I)
 
 
 def text_of(path: Path) -> str:
@@ -114,6 +119,38 @@ def _delimiter_of(lines: list[str]) -> tuple[str | None, bool]:
     return delimiter, decimal
 
 
+def _parts_thousands(column: Sequence[str], mark: str) -> bool:
+    """Whether ``mark`` parts thousands in whole numbers: '1,002' before '998'.
+
+    Read as decimals such numbers would fall to a thousandth where a count has four digits.
+    """
+    marked = [mark in field for field in column]
+    if not any(marked) or all(marked):
+        return False
+    grouped = re.compile(rf"\d{{1,3}}(\{mark}\d{{3}})+")
+    if not all(
+        grouped.fullmatch(field) if has else re.fullmatch(r"\d{1,3}", field)
+        for field, has in zip(column, marked, strict=True)
+    ):
+        return False
+    whole = np.array([float(field.replace(mark, "")) for field in column])
+    halves = [field.partition(mark) for field in column]
+    parts = np.array([float(f"{head}.{tail.replace(mark, '')}") for head, _, tail in halves])
+    rough = [float(np.abs(np.diff(np.log(values + 1e-3))).sum()) for values in (whole, parts)]
+    return rough[0] < rough[1]
+
+
+def _dialect_of(lines: list[str]) -> tuple[str | None, bool]:
+    """The delimiter of a table (None: white space) and whether its decimals have commas."""
+    delimiter, decimal = _delimiter_of(lines)
+    rows = [_split(line, delimiter) for line in lines if re.match(r"\s*[\d\"']", line)]
+    rows = [row for row in rows if len(row) == len(rows[-1])]
+    for mark in (",", "."):
+        if any(_parts_thousands(column, mark) for column in zip(*rows, strict=True)):
+            return delimiter, mark == "."
+    return delimiter, decimal
+
+
 def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], list[str]]:
     """The numbers of a text file.
 
@@ -138,7 +175,7 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str], list[str], l
             f"has a line of {size_text(longest)}",
             "write the spectrum one channel a line: energy loss in eV, then counts",
         )
-    delimiter, decimal = _delimiter_of(lines)
+    delimiter, decimal = _dialect_of(lines)
     rows: list[list[float]] = []
     header: list[str] = []
     notes: list[str] = []
@@ -279,10 +316,11 @@ def _unit(names: list[str], header: list[str], energy: int) -> str | None:
         found = _UNIT.search(names[energy])
         return found.group(0) if found else None
     for line in header:
-        if _ENERGY.search(line):
-            found = _UNIT.search(line)
-            if found:
-                return found.group(0)
+        # a remark tells of much else as well: of exposures, probes, the beam
+        if _ENERGY.search(line) and not _NOT_THE_AXIS.search(line):
+            units = [unit for unit in _UNIT.findall(line) if energy_factor(unit) is not None]
+            if units:
+                return str(units[0])
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib.util
 import io
 import os
@@ -17,7 +18,7 @@ from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis, Spectra, filled, total_of
 from coreloss.identification import Identification, ModelBundle, identify_spectra, load_model
 from coreloss.identification.predict import DEFAULT_AXIS_MODE, probabilities
-from coreloss.identification.result import covers, covers_any, gaps_of
+from coreloss.identification.result import covers, covers_any, gaps_of, unrecorded_said
 from coreloss.maps.blocks import Store, run_blocks
 from coreloss.maps.channels import settled_channels, without_cosmic_rays
 from coreloss.maps.coherence import morans_z
@@ -360,7 +361,7 @@ def element_maps(
     )
     # a record that cannot be judged at all says so before anything is written
     probabilities(sample[:1], image.axis, bundle, threads=threads)
-    notes = [*image.notes, *image.dropped, *aligned, *said, *followed]
+    notes = [*image.notes, *image.dropped, *aligned, *said, *followed, *map(unrecorded_said, gaps)]
     if clusters > 1 and importlib.util.find_spec("scipy") is None:
         notes.append("spectra were not clustered, as SciPy is not installed")
         clusters = 1
@@ -369,7 +370,7 @@ def element_maps(
     denoiser = Denoiser.of(whole, components) if components else None
     blocks = image.blocks()
     key = {
-        "file": _stamp(image),
+        "file": _stamp(image, work_folder is not None),
         "model": [bundle.name, bundle.version, str(bundle.path)],
         "bin": bin,
         "components": components,
@@ -389,9 +390,15 @@ def element_maps(
     return _assembled(image, bundle, limit, least_fraction, store, judged, missing, notes, threads)
 
 
-def _stamp(image: SpectrumImage) -> list[Any]:
+def _stamp(image: SpectrumImage, kept: bool) -> list[Any]:
+    """What tells a file from another, and data in memory where their results are ``kept``."""
     if not image.path:
-        return ["memory"]
+        if not kept:
+            return ["memory"]
+        digest = hashlib.sha256()
+        for block in image.blocks():
+            digest.update(np.ascontiguousarray(image.read(block)))
+        return ["memory", digest.hexdigest()]
     told = Path(image.path).stat()
     return [image.path, told.st_size, told.st_mtime, str(image.signal)]
 

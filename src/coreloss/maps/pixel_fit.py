@@ -33,6 +33,8 @@ PER_ELEMENT = (
     "amount", "error", "percent", "percent_error", "percent_model_error", "ratio", "residual"
 )  # fmt: skip
 _OWN_DESIGNS = 64  # spectra with a design of their own at once
+# of the squares of an element's cross section, from which a spectrum tells of it
+_SHOWN = 1e-3
 
 
 @dataclass(frozen=True)
@@ -139,12 +141,25 @@ class PixelFit:
         chosen = self.quantified
         covariance = fit.covariance[:, chosen][:, :, chosen]
         percent, error = atomic_percent(fit.amounts[:, chosen], covariance)
-        out["amount"][rows] = fit.amounts[:, chosen]
-        out["error"][rows] = fit.errors[:, chosen]
-        out["percent"][rows], out["percent_error"][rows] = percent, error
         off = self.mismatch.covariance(fit.amounts)[:, chosen][:, :, chosen]
-        out["percent_model_error"][rows] = atomic_percent(fit.amounts[:, chosen], off)[1]
-        out["ratio"][rows] = significance(fit)[:, chosen]
+        # a spectrum that ends before an edge says nothing of the element, and has no composition
+        power = design.matrix[..., design.amplitude[chosen]] ** 2 * design.use[:, None]
+        shown = (np.isfinite(counts)[:, None, :].astype(float) @ power)[:, 0]
+        seen = shown > _SHOWN * power.sum(axis=-2)
+        whole = seen.all(axis=1)
+        for name, values, known in (
+            ("amount", fit.amounts[:, chosen], seen),
+            ("error", fit.errors[:, chosen], seen),
+            ("percent", percent, whole[:, None]),
+            ("percent_error", error, whole[:, None]),
+            (
+                "percent_model_error",
+                atomic_percent(fit.amounts[:, chosen], off)[1],
+                whole[:, None],
+            ),
+            ("ratio", significance(fit)[:, chosen], seen),
+        ):
+            out[name][rows] = np.where(known, values, np.nan)
         out["chi2"][rows] = fit.reduced_chi2
         model = fit.model()
         rest = np.where(np.isfinite(counts) & design.use, counts - model, 0.0)
@@ -163,7 +178,7 @@ class PixelFit:
                 known, rest[:, low:high].sum(axis=1) / np.where(known, spread, 1.0), 0.0
             )
         # a gap counts as the model has it, as the sum would step where it begins
-        whole = np.where(np.isfinite(counts), counts, model)
-        sums[0] += np.where(self.blank, 0.0, whole).sum(axis=0)
-        sums[1] += model.sum(axis=0)
-        sums[2] += fit.background().sum(axis=0)
+        filled = np.where(np.isfinite(counts), counts, model)
+        sums[0] += np.where(self.blank, 0.0, filled)[whole].sum(axis=0)
+        sums[1] += model[whole].sum(axis=0)
+        sums[2] += fit.background()[whole].sum(axis=0)

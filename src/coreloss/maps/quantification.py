@@ -288,7 +288,7 @@ def quantify(
         raise ValueError(f"{image.name}: no amount can be told ({reasons})")
     blocks = pixels.blocks()
     key = {
-        "file": _stamp(pixels),
+        "file": _stamp(pixels, folder is not None),
         "settings": repr(settings),
         "noise": repr(noise),
         "mismatch": [mismatch.scale, axis_error_ev],
@@ -433,7 +433,14 @@ def _assembled(
     maps: ElementMaps | None,
 ) -> Quantification:
     state = np.array(store.get("state"))
-    number = int((state == USABLE).sum())
+    usable = state == USABLE
+    cut = usable & np.isnan(np.array(store.get("amount"))).any(axis=-1)
+    number = int((usable & ~cut).sum())
+    if not number:
+        raise ValueError(
+            f"{image.name}: none of its spectra was recorded at an edge of each of "
+            f"{', '.join(settings.elements[i] for i in quantified)}; leave out those that were not"
+        )
     sums = np.asarray(store.get("_sums")).sum(axis=0)
     sums = np.where(sums[0] != 0, sums, np.nan)
     symbols = tuple(settings.elements[i] for i in quantified)
@@ -454,7 +461,12 @@ def _assembled(
         }
         for i, (symbol, column) in enumerate(zip(symbols, quantified, strict=True))
     }
-    unusable = state.size - number
+    if cut.any():
+        said = of_all(int(cut.sum()), state.size, "was", "were")
+        notes.append(
+            f"{said} not recorded at an edge of each element: without at%, and not in the sum"
+        )
+    unusable = int((~usable).sum())
     if unusable and not any("left out" in note for note in notes):
         said = of_all(unusable, state.size, "holds no counts or is", "hold no counts or are")
         notes.append(f"{said} saturated")

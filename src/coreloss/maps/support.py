@@ -29,7 +29,7 @@ from coreloss.energy import EnergyAxis
 from coreloss.fit import LinearFit, Mismatch, fit_spectra
 from coreloss.identification import Identification
 from coreloss.identification.evidence import gather
-from coreloss.identification.result import bridged
+from coreloss.identification.result import mended
 
 __all__ = ["BORNE_OUT", "SIGNIFICANT", "Proof", "Support", "significance", "untold"]
 
@@ -95,7 +95,7 @@ class Proof:
         if result.evidence is None:
             return cls(result, {})
         likely = {s: e.network for s, e in result.evidence.elements.items()}
-        counts = bridged(result.counts)
+        counts = mended(result.counts, result.axis)
 
         def ratios(least: float) -> dict[str, float]:
             network = dict.fromkeys(result.probabilities, 0.0)
