@@ -72,6 +72,17 @@ def test_resonances_are_mixtures_of_early_late_narrow_and_wide_ones() -> None:
     assert fit_hypotheses(bins, columns, *here).chi2[0] < 0.2 * alone
 
 
+def test_heights_are_those_of_resonances_as_solids_have_them() -> None:
+    energies = np.arange(80.0, 200.0, 0.5)
+    axis = EnergyAxis(80.0, 0.5, energies.size)
+    lines = [c for c in columns_of("Nd", 60.0) if c.kind == "line" and c.groups == ("N45",)]
+    for line in lines:
+        resonance = 5e4 * shapes_at([line], energies[None])[0, 0]
+        found = found_edges(1e5 * (energies / 100.0) ** -3 + resonance, axis, ["Nd"])
+        height = next(edge.height for edge in found if edge.group == "N45")
+        assert 0.75 * resonance.max() < height < 1.02 * resonance.max()
+
+
 def test_true_elements_gain_and_wrong_ones_do_not(ferrite) -> None:
     counts, axis = ferrite
     proof = gather(counts, axis, _network(Fe=0.6, O=0.6, Ba=0.4), ALL, 0.5)

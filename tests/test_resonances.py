@@ -293,6 +293,7 @@ def test_an_edge_within_two_coarse_channels_of_the_start_does_not_count_as_absen
         length_ev=(800.0, 900.0),
         close_fraction=1.0,
         anchored_fraction=1.0,
+        fitted_fraction=0.0,  # cut off elsewhere
         labels="detectable",
     )
     batch = simulate(recipe, 600, seed=3)

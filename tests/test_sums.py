@@ -57,6 +57,7 @@ def test_maps_and_amounts_of_an_image_cut_in_part() -> None:
     # means are of all pixels at every energy
     mean = found.spectrum["counts"]
     assert mean == pytest.approx(counts.mean(axis=(0, 1)), rel=0.05)
-    maps = element_maps(image, clusters=2)
+    # O K without any structure is hard to tell behind Ti
+    maps = element_maps(image, clusters=2, threshold=0.3)
     assert set(maps.elements) == {"O", "Ti"}
     assert maps.total.counts == pytest.approx(counts.sum(axis=(0, 1)), rel=0.02)

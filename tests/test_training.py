@@ -313,7 +313,7 @@ def test_exported_bundle_identifies(recipe: Path, tmp_path: Path) -> None:
     card = json.loads((bundle / "card.json").read_text())
     assert card["note"] == "a toy"
     assert card["storage"]["largest_probability_difference"] <= 0.005
-    assert card["training"]["simulation"]["snr_present"] == 8.0
+    assert card["training"]["simulation"]["snr_present"] == 6.0
     assert card["training"]["spectra_seen"] == 512
     assert card["training"]["recipe"] == TINY
     energy = np.arange(400.0, 700.0)

@@ -170,13 +170,11 @@ def found_edges(
             ]
         )
     )
-    chi2 = [
-        float(next(freed).chi2[0] if w.elsewhere else fit.chi2[k])
+    last = [
+        next(freed) if w.elsewhere else Fits(fit.chi2[[k]], fit.amplitudes[:, [k]])
         for w, k, fit in zip(windows, best, fits, strict=True)
     ]
-    return [
-        _found(*one) for one in zip(windows, likelihood, best, fits, without, chi2, strict=True)
-    ]
+    return [_found(*one) for one in zip(windows, likelihood, best, last, without, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -286,20 +284,19 @@ def _log_likelihood(chi2: Floats, window: _Window) -> Floats:
     return np.asarray(likelihood - likelihood.max())
 
 
-def _found(
-    window: _Window, likelihood: Floats, best: int, fits: Fits, without: Fits, chi2: float
-) -> FoundEdge:
+def _found(window: _Window, likelihood: Floats, best: int, last: Fits, without: Fits) -> FoundEdge:
     """What the fits of a window with and, where the edge is likeliest, without it say.
 
-    ``chi2`` is that of the best one, giant resonances elsewhere included.
+    In the ``last`` one giant resonances elsewhere take part.
     """
-    bins, own, onset = window.bins, window.own, window.onset_ev
-    number = bins.counts.size
+    bins, onset = window.bins, window.onset_ev
+    own = [*window.own, *window.elsewhere]
+    chi2, number = float(last.chi2[0]), bins.counts.size
     weight = np.exp(likelihood)
     weight /= weight.sum()
     place = float(weight @ OFFSETS_EV)
     error = float(np.sqrt(weight @ (OFFSETS_EV - place) ** 2))
-    amplitude = fits.amplitudes[: len(own), best] * bins.scale
+    amplitude = last.amplitudes[: len(own), 0] * bins.scale
     # from 5 eV below the onset, for what begins before a record is background
     at = onset - 5.0 + np.arange(15.0 + max(10.0, _delay(own)))[None]
     height = float((amplitude @ shapes_at(own, at)[:, 0])[-15:].mean())

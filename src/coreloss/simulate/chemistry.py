@@ -33,8 +33,10 @@ _CATIONS = dict.fromkeys(
 _ALLOYING = dict.fromkeys(
     ("Al Si Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Pd Ag Sn Hf Ta W Re Pt Au").split(), 4.0
 )
-# Nature has none of these two, and few laboratories do.
-_SELDOM = {"Tc": 0.1, "Pm": 0.1}
+# Nature has none of the first two, and few laboratories do; noble gases are in bubbles and gas
+# cells.
+_SELDOM = {"Tc": 0.1, "Pm": 0.1, "Ne": 0.3, "Ar": 0.3, "Kr": 0.3, "Xe": 0.3}
+_NOBLE = ("Ne", "Ar", "Kr", "Xe")
 _NOT_CATIONS = {"O", "N", "F", "Ne", "Ar", "Kr", "Xe", "Cl", "C"}
 
 
@@ -146,6 +148,9 @@ def draw_compositions(
 
     # metal, binary, ternary and higher, alloy
     family = rng.choice(4, size=n, p=(0.22, 0.38, 0.29, 0.11))
+    # a noble gas is by itself or among metals
+    noble = np.isin(elements[:, 0], [ELEMENTS.index(s) for s in _NOBLE])
+    family = np.where(noble & (family < 3), 0, family)
     chemical = ~uniform
     anion = rng.choice(len(ELEMENTS), size=n, p=_weights(_ANIONS, left_out))
     cations = {s: _CATIONS.get(s, _SELDOM.get(s, 1.0)) for s in ELEMENTS if s not in _NOT_CATIONS}

@@ -26,7 +26,7 @@ def signal_to_noise(
     end: Any,
     per_ev: Any,
     constant: Any,
-    model_error: float,
+    model_error: Any,
     device: Any,
 ) -> Any:
     """Amplitude over its standard error for each element's contribution.
@@ -35,7 +35,8 @@ def signal_to_noise(
     background times a polynomial of fourth order in log energy. The Cramér–Rao bound on
     the amplitude of one element, all others and the background being free, gives its
     signal-to-noise ratio: what an ideal fit would quote. ``model_error`` adds a relative
-    error to every bin, so that no dose makes a negligible edge visible.
+    error to every bin, so that no dose makes a negligible edge visible; where bins are finer
+    than channels it is larger, as these err together.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def signal_to_noise(
     per_ev : array, (n, 1) [electrons per unit of ``expected``]
     constant : array, (n, 1) [electrons²/eV]
         Variance that is not Poisson noise.
-    model_error : float
+    model_error : array, (n, 1)
 
     Returns
     -------

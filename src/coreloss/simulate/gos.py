@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from coreloss.atom.cross_section import angular_factor
 from coreloss.edges import ELEMENTS
 from coreloss.simulate.batch import SimulatedBatch
-from coreloss.simulate.detectability import signal_to_noise
+from coreloss.simulate.detectability import N_BINS, signal_to_noise
 from coreloss.simulate.detector import Noise, imperfections, sample_channels
 from coreloss.simulate.draws import Draws, draw
 from coreloss.simulate.library import EdgeLibrary, edge_library, grid_size
@@ -27,12 +27,11 @@ from coreloss.simulate.shapes import (
     shapes_of_groups,
 )
 from coreloss.simulate.structure import add_near_edge
+from coreloss.simulate.subtraction import subtracted_before_edges
 
 __all__ = ["plasmon_tail", "records", "simulate"]
 
 _CHUNK = 256
-# t/λ above which plural scattering leaves so little of a step that it counts for what is seen
-_BLURRED = 1.4
 
 
 def simulate(
@@ -149,8 +148,6 @@ def _chunk(
     if recipe.plasmon_tail_fraction > 0:
         background = background * (1.0 + put(plasmon_tail(rng, draws, recipe, response, n_grid)))
     left = np.where(draws.subtracted, rng.uniform(-1, 1, n) * recipe.subtracted_residual, 1.0)
-    expected = scattered + background * put(left[:, None])
-
     # --- channels of the record
     size = np.maximum(
         np.floor((draws.end_ev - draws.start_ev) / draws.dispersion_ev).astype(np.int64), 8
@@ -163,10 +160,9 @@ def _chunk(
     def recorded(spectra: Any) -> Any:
         return sample_channels(xp, spectra, start, channel, width) * inside
 
-    clean = recorded(expected)
-
     # --- dose
-    peak = xp.max(xp.abs(clean), axis=1)
+    expected = scattered + background * put(left[:, None])
+    peak = xp.max(xp.abs(recorded(expected)), axis=1)
     if recipe.background_amplitude:
         start_level = recorded(background)[:, 0]
         gain = put(draws.amplitude) / start_level
@@ -177,16 +173,19 @@ def _chunk(
     record = imperfections(xp, noise, rng, full, inside, draws, recipe)
     if draws.subtracted.any():
         # the background was counted, then taken away: its noise stays
-        gone = put(np.where(draws.subtracted, 1.0 - left, 0.0)[:, None])
+        record, first_ev, size, fitted = subtracted_before_edges(
+            xp, rng, record, draws, size, onset, recipe
+        )
+        gone = put(np.where(draws.subtracted & ~fitted, 1.0 - left, 0.0)[:, None])
         record = record - gone * recorded(background) * gain
+        draws = replace(draws, start_ev=first_ev)
+        start = put(first_ev[:, None], np.float64)
+        inside = put(np.arange(width)[None, :] < size[:, None])
     record = record * inside
 
     # --- truth
-    seen = shapes
-    thick = np.nonzero(draws.thickness[rows] > _BLURRED)[0]
-    if thick.size:
-        seen, index = xp.asarray(shapes, copy=True), put(thick, np.int64)
-        seen[index] = convolve(xp, shapes[index], kernel[put(rows[thick], np.int64)])
+    # plural scattering leaves less of a step than the atom has
+    seen = convolve(xp, shapes, kernel[put(rows, np.int64)])
     snr_slots = signal_to_noise(
         xp,
         seen,
@@ -199,7 +198,7 @@ def _chunk(
         start + channel * put(size[:, None], np.float64),
         gain / put(draws.dispersion_ev[:, None]),
         put(recipe.readout_noise[1] ** 2 / 6.0 / draws.dispersion_ev[:, None]),
-        recipe.model_error,
+        put(recipe.model_error * np.sqrt(np.maximum(N_BINS / size, 1.0))[:, None]),
         device,
     )
     return _labelled(

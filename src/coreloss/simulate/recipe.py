@@ -160,6 +160,8 @@ class SimulationRecipe:
     #: fraction of records whose background has been subtracted, and what is left of it
     subtracted_fraction: float = 0.15
     subtracted_residual: float = 0.05
+    #: of these the ones from which a power law was subtracted that had been fitted before an edge
+    fitted_fraction: float = 0.0
 
     # -- detector ----------------------------------------------------------------------
     #: log10 of the counts in the highest channel
