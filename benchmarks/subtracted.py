@@ -11,7 +11,6 @@ main edges begin at this edge or later. 'Its own' is how often the element of th
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from results import ROOT, write
 
 from coreloss.edges import edges_of
 from coreloss.energy import EnergyAxis
+from coreloss.evaluate.folder import entries_of, on_corrected_axis
 from coreloss.identification import ModelBundle, identify, load_model
 from coreloss.io import load
 
@@ -36,7 +36,6 @@ _STEEPEST = 8.0
 class Record:
     """A subtracted record: whose edge it was fitted before, and what may be found in it."""
 
-    name: str
     own: str
     counts: NDArray[np.float64]
     axis: EnergyAxis
@@ -47,16 +46,10 @@ class Record:
 def subtracted(folder: Path, kept_ev: float) -> list[Record]:
     """All that the data sets of a folder's manifest give."""
     out = []
-    for entry in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
-        spectrum = load(folder / entry["file"]).summed()
-        low, high = entry.get("valid_energy_range_eV") or (spectrum.axis.start, spectrum.axis.end)
-        recorded = spectrum.axis.energies
-        inside = np.flatnonzero((recorded >= low) & (recorded <= high))
-        shift, stretch = entry.get("axis_correction_a_b") or (0.0, 1.0)
-        dispersion = spectrum.axis.dispersion
-        axis = EnergyAxis(float(recorded[inside[0]]), dispersion, inside.size)
-        energies = axis.corrected(shift, stretch).energies
-        counts = np.asarray(spectrum.counts, dtype=float).ravel()[inside]
+    for entry in entries_of(folder / "manifest.json"):
+        spectrum = on_corrected_axis(load(folder / entry["file"]).summed(), entry)
+        energies, dispersion = spectrum.axis.energies, spectrum.axis.dispersion
+        counts = np.asarray(spectrum.counts, dtype=float).ravel()
         truth = entry["elements_in_range"]
         onsets = sorted(
             (edge.onset_ev, symbol)
@@ -76,10 +69,9 @@ def subtracted(folder: Path, kept_ev: float) -> list[Record]:
             left = counts - np.exp(level) * energies**slope
             out.append(
                 Record(
-                    entry["id"],
                     own,
                     left[first:],
-                    EnergyAxis(float(energies[first]), dispersion * stretch, counts.size - first),
+                    EnergyAxis(float(energies[first]), dispersion, counts.size - first),
                     frozenset(symbol for at, symbol in onsets if at >= onset - 1.0),
                     frozenset(truth) | frozenset(entry.get("ambiguous") or ()),
                 )
@@ -132,7 +124,12 @@ def main() -> None:
         "The whole command judges with what was fitted for the default model, whichever network "
         "it is given. Records of one data set are not independent."
     )
-    write("Backgrounds fitted and subtracted", "python benchmarks/subtracted.py", "\n".join(lines))
+    names = " ".join(
+        f"{name}={place if place == 'default' else 'BUNDLE'}"
+        for name, _, place in (text.partition("=") for text in options.models)
+    )
+    command = f"python benchmarks/subtracted.py --models {names}"
+    write("Backgrounds fitted and subtracted", command, "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def evaluate_folder(
     """
     path = Path(manifest)
     bundle = load_model(model)
-    everything = _entries(path)
+    everything = entries_of(path)
     allowed = set(bundle.elements) & set(elements if elements is not None else bundle.elements)
     outside = set(ELEMENTS) - allowed
     entries = [e for e in everything if not outside & set(e["elements_in_range"])]
@@ -81,7 +81,7 @@ def evaluate_folder(
     for row, entry in enumerate(entries):
         spectrum = load(path.parent / entry["file"]).summed()
         if corrected:
-            spectrum = _corrected(spectrum, entry)
+            spectrum = on_corrected_axis(spectrum, entry)
         begun = time.perf_counter()
         result = identify_spectra(
             spectrum, model=bundle, threshold=limit, axis_mode=axis_mode, evidence=evidence
@@ -130,7 +130,8 @@ def evaluate_folder(
     )
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
+def entries_of(path: Path) -> list[dict[str, Any]]:
+    """The data sets of a manifest; raises ValueError naming it and what is wrong."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -176,7 +177,7 @@ def _checked(path: Path, number: int, entry: Any) -> dict[str, Any]:
     return entry
 
 
-def _corrected(spectrum: Spectra, entry: dict[str, Any]) -> Spectra:
+def on_corrected_axis(spectrum: Spectra, entry: dict[str, Any]) -> Spectra:
     """The valid range of a record, on its corrected axis."""
     axis = spectrum.axis
     low, high = entry.get("valid_energy_range_eV", (axis.start, axis.end))

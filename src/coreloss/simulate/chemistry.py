@@ -35,9 +35,9 @@ _ALLOYING = dict.fromkeys(
 )
 # Nature has none of the first two, and few laboratories do; noble gases are in bubbles and gas
 # cells.
-_SELDOM = {"Tc": 0.1, "Pm": 0.1, "Ne": 0.3, "Ar": 0.3, "Kr": 0.3, "Xe": 0.3}
 _NOBLE = ("Ne", "Ar", "Kr", "Xe")
-_NOT_CATIONS = {"O", "N", "F", "Ne", "Ar", "Kr", "Xe", "Cl", "C"}
+_SELDOM = {"Tc": 0.1, "Pm": 0.1, **dict.fromkeys(_NOBLE, 0.3)}
+_NOT_CATIONS = {"O", "N", "F", *_NOBLE, "Cl", "C"}
 
 
 # Largest shift of an element's edges [eV] from the element to its highest oxide or fluoride:

@@ -148,6 +148,7 @@ def _chunk(
     if recipe.plasmon_tail_fraction > 0:
         background = background * (1.0 + put(plasmon_tail(rng, draws, recipe, response, n_grid)))
     left = np.where(draws.subtracted, rng.uniform(-1, 1, n) * recipe.subtracted_residual, 1.0)
+
     # --- channels of the record
     size = np.maximum(
         np.floor((draws.end_ev - draws.start_ev) / draws.dispersion_ev).astype(np.int64), 8

@@ -22,6 +22,7 @@ _KEPT_EV = (5.0, 30.0)
 _CUT, _CLIPPED = 0.5, 0.15
 # share of the channels that stay where the negative ones are lost
 _LEAST_CLIPPED = 0.2
+# of a record as cut
 _LEAST_EV, _LEAST_CHANNELS = 25.0, 24
 
 
