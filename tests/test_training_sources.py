@@ -21,7 +21,7 @@ from coreloss.cli import main  # noqa: E402
 from coreloss.identification import load_model  # noqa: E402
 from coreloss.simulate import load_recipe  # noqa: E402
 from coreloss.simulate.dataset import DatasetPlan, write_dataset  # noqa: E402
-from coreloss.training import export_bundle, train  # noqa: E402
+from coreloss.training import export_bundle, parallel, train  # noqa: E402
 from coreloss.training.distill import Teacher  # noqa: E402
 from coreloss.training.files import FileSource  # noqa: E402
 from coreloss.training.recipe import load_training_recipe  # noqa: E402
@@ -187,6 +187,21 @@ def test_a_rate_that_diverges_only_loses_the_search(
         train(recipe, tmp_path / "none", threads=1, quiet=True)
 
 
+def in_two_processes(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """What a Python program says that torchrun starts twice."""
+    # the machine itself, whatever its name resolves to
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    launch = "-m torch.distributed.run --standalone --local-addr 127.0.0.1 --nproc-per-node 2"
+    outcome = subprocess.run(
+        [sys.executable, *launch.split(), *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": loopback},
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome
+
+
 def test_two_processes_give_the_result_of_one(recipe: Path, tmp_path: Path) -> None:
     windows = TINY.replace("annys2023", "default")  # short records, which share rows
     begin = windows.replace("spectra = 128", "spectra = 32")  # one step: the size of a change
@@ -194,17 +209,7 @@ def test_two_processes_give_the_result_of_one(recipe: Path, tmp_path: Path) -> N
         recipe.write_text(text)
         train(recipe, tmp_path / name, threads=1, quiet=True)
     recipe.write_text(windows)
-    # the machine itself, whatever its name resolves to
-    loopback = "lo0" if sys.platform == "darwin" else "lo"
-    launch = "-m torch.distributed.run --standalone --local-addr 127.0.0.1 --nproc-per-node 2"
-    command = f"{launch} -m coreloss.cli train"
-    outcome = subprocess.run(
-        [sys.executable, *command.split(), str(recipe), "--out", str(tmp_path / "two")],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": loopback},
-        capture_output=True,
-        text=True,
-    )
-    assert outcome.returncode == 0, outcome.stderr
+    outcome = in_two_processes("-m", "coreloss.cli", "train", recipe, "--out", tmp_path / "two")
     assert "Warning" not in outcome.stderr
     one, two, first = (weights(tmp_path / name) for name in ("one", "two", "begin"))
     assert one.keys() == two.keys()
@@ -217,9 +222,42 @@ def test_two_processes_give_the_result_of_one(recipe: Path, tmp_path: Path) -> N
         assert json.loads(ours)["loss"] == pytest.approx(json.loads(theirs)["loss"], rel=1e-3)
 
 
-def test_a_batch_must_be_shared_evenly() -> None:
-    from coreloss.training.parallel import Ranks
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
+    # one that lets go of a tensor while the interpreter ends aborts the process
+    program = tmp_path / "program.py"
+    program.write_text("""
+from pathlib import Path
+import torch
+from coreloss.training import parallel
 
-    Ranks(0, 2).check(32)
+def threads():
+    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    return sum("gloo" in name for name in names)
+
+ranks, _ = parallel.start("cpu")
+weight = torch.nn.Parameter(torch.ones(3))
+weight.grad = torch.ones(3)
+torch.optim.AdamW([weight]).step()
+assert ranks.agreed(ranks.rank) == 0
+during = threads()
+ranks.end()
+print(f"{during} then {threads()}\\n", end="", flush=True)
+""")
+    said = in_two_processes(program).stdout.split("\n")
+    assert [line.split(" then ")[1] for line in said if line] == ["0", "0"]
+    assert all(int(line.split(" then ")[0]) > 0 for line in said if line)
+
+
+def test_a_process_without_a_gpu_of_its_own_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WORLD_SIZE", "2"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match="give --nproc-per-node 1"):
+        parallel.start("cuda")
+
+
+def test_a_batch_must_be_shared_evenly() -> None:
+    parallel.Ranks(0, 2).check(32)
     with pytest.raises(ValueError, match="multiple of the 3 processes"):
-        Ranks(0, 3).check(32)
+        parallel.Ranks(0, 3).check(32)

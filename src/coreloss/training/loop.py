@@ -118,8 +118,8 @@ def train(
     folder = Path(out_dir)
     if threads:
         torch.set_num_threads(threads)
-    ranks, device = parallel.start(device)
     _check_device(device)
+    ranks, device = parallel.start(device)
     end = None if max_minutes is None else time.monotonic() + 60.0 * max_minutes
     try:
         if recipe.members:

@@ -9,6 +9,7 @@ a multiple of 16.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -111,13 +112,29 @@ class Ranks:
 
 
 def start(device: str) -> tuple[Ranks, str]:
-    """The processes that torchrun started, and this one's device: its own of several GPUs."""
+    """The processes that torchrun started, and this one's device: its own of several GPUs.
+
+    Raises
+    ------
+    ValueError
+        Where torchrun started more processes on a machine than it has GPUs.
+    """
     number = int(os.environ.get("WORLD_SIZE", "1"))
     if number == 1:
         return Ranks(), device
     if device == "cuda":
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if local >= there:
+            raise ValueError(
+                f"torchrun started process {local + 1} on a machine of {there} GPUs; "
+                f"give --nproc-per-node {there}"
+            )
+        device = f"cuda:{local}"
         torch.cuda.set_device(device)
+    # Optimisers import this module, in which functions have the group of the moment as a default.
+    # Imported later than the group it keeps the group's threads alive until after the interpreter
+    # has ended, and one that then lets go of a tensor aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return Ranks(dist.get_rank(), dist.get_world_size()), device
 
